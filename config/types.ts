@@ -1,0 +1,244 @@
+import type { AnyPlugin } from "sluice/plugin";
+
+/*
+ * The configuration after parsing, validation and defaults: frozen, with every duration in milliseconds and
+ * every size in bytes. Absent options are `undefined`, never a magic number.
+ */
+
+/** Where a value stood in YAML; for errors that turn up after parsing. */
+export interface Place {
+  readonly file: string;
+  /** From 1. */
+  readonly line: number;
+  /** From 1. */
+  readonly column: number;
+}
+
+export interface Config {
+  /** Absolute path of the main file. */
+  readonly file: string;
+  /** Every file that took part (includes, `${file:…}` values, certificates): what a watcher watches. */
+  readonly files: readonly string[];
+  readonly listeners: readonly ListenerConfig[];
+  /** CIDRs, as written. */
+  readonly trustedProxies: readonly string[];
+  readonly admin: AdminConfig | undefined;
+  readonly log: LogConfig;
+  /** @default 30000 */
+  readonly shutdownTimeout: number;
+  readonly plugins: readonly ExternalPlugin[];
+  readonly upstreams: readonly UpstreamConfig[];
+  readonly routes: readonly RouteConfig[];
+}
+
+export type Address =
+  | { readonly kind: "tcp"; readonly host: string; readonly port: number }
+  | { readonly kind: "unix"; readonly path: string };
+
+export type ListenerProtocol = "http1" | "http2" | "grpc";
+
+export interface ListenerConfig {
+  readonly address: Address;
+  readonly protocols: readonly ListenerProtocol[];
+  readonly tls: ListenerTlsConfig | undefined;
+  readonly proxyProtocol: boolean;
+  /** Paths that the gateway answers itself on this listener. */
+  readonly probes: { readonly live: string | undefined; readonly ready: string | undefined };
+  readonly limits: Limits;
+  readonly place: Place;
+}
+
+export interface ListenerTlsConfig {
+  /** Absolute paths of PEM files. */
+  readonly cert: string;
+  readonly key: string;
+  readonly clientCa: string | undefined;
+  /** @default "1.2" */
+  readonly minVersion: "1.2" | "1.3";
+}
+
+/** What a client may do to us. Each has its own answer; all are on without any configuration. */
+export interface Limits {
+  /** Bytes of a header block, request line excluded; 431. @default 65536 */
+  readonly headerBytes: number;
+  /** Header fields; 431. @default 100 */
+  readonly headerCount: number;
+  /** Bytes of a request body; 413. @default 4 GiB (bodies stream: this is no memory bound) */
+  readonly body: number;
+  /** Bytes of a request target; 414. @default 8192 */
+  readonly url: number;
+  /** Concurrent HTTP/2 streams a connection (SETTINGS_MAX_CONCURRENT_STREAMS). @default 128 */
+  readonly streams: number;
+  /** Streams that a client may reset in a burst, refilled by a twentieth a second; GOAWAY. @default 500 */
+  readonly resets: number;
+  /** From a connection's or request's first byte to the end of its head; 408. @default 10000 */
+  readonly headerTimeout: number;
+  /** Between two pieces of a request body; 408. @default 30000 */
+  readonly bodyTimeout: number;
+  /** An idle keep-alive connection is closed after this. @default 75000 */
+  readonly idleTimeout: number;
+  /** Open connections of one listener; above it a new one is closed at once. @default 50000 */
+  readonly connections: number;
+  /** Open connections of one peer address; likewise. @default 20000 */
+  readonly connectionsPerAddress: number;
+}
+
+export interface AdminConfig {
+  readonly address: Address;
+  readonly token: string | undefined;
+  readonly allow: readonly string[];
+  readonly place: Place;
+}
+
+export interface LogConfig {
+  readonly level: "debug" | "info" | "warn" | "error";
+  readonly format: "json" | "pretty";
+  readonly access: boolean;
+  /** Header and query names whose values are masked, beside the built-in ones. Lower-case. */
+  readonly redact: readonly string[];
+}
+
+export interface ExternalPlugin {
+  readonly name: string;
+  /** As written. */
+  readonly source: string;
+  /** Absolute path of the file that the source resolves to. */
+  readonly path: string;
+}
+
+export type UpstreamProtocol = "http1" | "http2" | "grpc";
+
+export interface UpstreamConfig {
+  readonly name: string;
+  readonly kind: "http";
+  readonly protocol: UpstreamProtocol;
+  readonly targets: readonly TargetConfig[];
+  readonly balance: "round-robin";
+  readonly timeouts: UpstreamTimeouts;
+  readonly pool: PoolConfig;
+  readonly tls: UpstreamTlsConfig | undefined;
+  /** Parsed and kept; enforced once health checking is built. */
+  readonly health: HealthConfig | undefined;
+  /** Parsed and kept; enforced once retries are built. */
+  readonly retries: RetriesConfig | undefined;
+  readonly place: Place;
+}
+
+export interface TargetConfig {
+  /** As written, without a trailing slash. */
+  readonly url: string;
+  readonly scheme: "http" | "https" | "unix";
+  readonly host: string;
+  readonly port: number;
+  /** For `unix:/path` targets. */
+  readonly socketPath: string | undefined;
+  /** Path prefix of the URL, "" for none; never ends in a slash. */
+  readonly basePath: string;
+  /** Above 0. @default 1 */
+  readonly weight: number;
+}
+
+/** Milliseconds; undefined is no limit. */
+export interface UpstreamTimeouts {
+  /** TCP and TLS together. @default 5000 */
+  readonly connect: number | undefined;
+  /** From the request's end to the answer's head. @default 60000; none for gRPC, whose calls carry deadlines */
+  readonly firstByte: number | undefined;
+  /** Between two pieces of the answer. @default 300000 */
+  readonly idle: number | undefined;
+  /** The whole exchange. @default none */
+  readonly request: number | undefined;
+}
+
+export interface PoolConfig {
+  /** Connections a target. @default 1024 */
+  readonly maxConnections: number;
+  /** An unused connection is closed after this. @default 60000 */
+  readonly idleTimeout: number;
+  /** Requests that may wait for a connection. @default 1024 */
+  readonly maxPending: number;
+}
+
+export interface UpstreamTlsConfig {
+  readonly ca: string | undefined;
+  readonly cert: string | undefined;
+  readonly key: string | undefined;
+  readonly serverName: string | undefined;
+  /** @default true */
+  readonly verify: boolean;
+}
+
+export interface HealthConfig {
+  readonly path: string | undefined;
+  readonly grpc: boolean;
+  readonly interval: number;
+  readonly timeout: number;
+  readonly fall: number;
+  readonly rise: number;
+}
+
+export interface RetriesConfig {
+  readonly attempts: number;
+  readonly on: readonly string[];
+}
+
+/** The fields of a route's `match`; each must hold. */
+export interface MatchConfig {
+  /** Exact host names, or `*.suffix`; lower-case, without port. Empty matches any. */
+  readonly hosts: readonly string[];
+  /** Undefined matches any path. */
+  readonly path: string | undefined;
+  /** Upper-case. Empty matches any. */
+  readonly methods: readonly string[];
+  /** Lower-case name → exact value, or true for "present". */
+  readonly headers: readonly (readonly [name: string, value: string | true])[];
+  readonly query: readonly (readonly [name: string, value: string | true])[];
+}
+
+/** A step's condition: a route's match and more. */
+export interface ConditionConfig extends MatchConfig {
+  readonly consumers: readonly string[];
+  readonly tenants: readonly string[];
+  readonly protocols: readonly ("http" | "grpc" | "grpc-web" | "connect")[];
+  readonly not: ConditionConfig | undefined;
+}
+
+export interface StepConfig {
+  /** Stable name for counters: the step's id, else `pipeline[index]`, else `route[index]`. */
+  readonly key: string;
+  readonly id: string | undefined;
+  readonly plugin: string;
+  readonly definition: AnyPlugin;
+  /** The plugin's options after its schema (defaults filled in). */
+  readonly options: unknown;
+  readonly when: ConditionConfig | undefined;
+  readonly onError: "fail" | "continue";
+  /** Milliseconds of the step's own time, `next()` excluded. @default 10000 */
+  readonly timeout: number;
+  /** Where the step stands. */
+  readonly place: Place;
+  /** Where a path inside the plugin's options stands, for a ConfigError of `setup`. */
+  placeOf(path: readonly (string | number)[]): Place;
+}
+
+export type RouteAction =
+  | { readonly kind: "upstream"; readonly upstream: string | undefined }
+  | {
+      readonly kind: "respond";
+      readonly status: number;
+      readonly headers: readonly (readonly [string, string])[];
+      readonly body: string;
+    }
+  | { readonly kind: "redirect"; readonly status: number; readonly location: string };
+
+export interface RouteConfig {
+  /** `name`, or `routes[N]`. */
+  readonly name: string;
+  readonly match: MatchConfig;
+  readonly rewrite:
+    { readonly stripPrefix: string | undefined; readonly replace: string | undefined } | undefined;
+  /** With every `use` spliced in. */
+  readonly steps: readonly StepConfig[];
+  readonly action: RouteAction;
+  readonly place: Place;
+}

@@ -1,0 +1,254 @@
+import type { ReadableStreamDefaultReader } from "node:stream/web";
+import type { HeaderList } from "./headers.ts";
+
+/**
+ * The bytes of a message, pulled by whoever needs them. Nobody reads ahead of the reader: a body that is
+ * not read pauses its socket, so memory stays bounded whatever the other side does.
+ */
+export interface Body {
+  /**
+   * The next chunk, or null at the end. Answers without a promise when bytes are at hand, so test for
+   * `instanceof Promise` before awaiting in a hot loop. One read at a time. Rejects (or throws) when the
+   * body breaks off before its end; it is never reported as complete then.
+   */
+  read(): Uint8Array | null | Promise<Uint8Array | null>;
+  /** Nobody will read on; the producer stops and frees what it holds. Safe to call at any time, repeatedly. */
+  cancel(reason?: unknown): void;
+  /** The exact number of bytes, where the message said so in advance. */
+  readonly length: number | undefined;
+  /** Trailer fields; set once `read` has answered null, and only if there were any. */
+  readonly trailers: HeaderList | undefined;
+}
+
+/** A body that is in memory already. */
+export class BytesBody implements Body {
+  #bytes: Uint8Array | undefined;
+  readonly length: number;
+  readonly trailers: HeaderList | undefined;
+
+  constructor(bytes: Uint8Array, trailers?: HeaderList) {
+    this.#bytes = bytes;
+    this.length = bytes.byteLength;
+    this.trailers = trailers;
+  }
+
+  read(): Uint8Array | null {
+    const bytes = this.#bytes;
+    this.#bytes = undefined;
+    return bytes === undefined || bytes.byteLength === 0 ? null : bytes;
+  }
+
+  cancel(): void {
+    this.#bytes = undefined;
+  }
+}
+
+/** What a {@link BodyQueue} tells its producer. Every hook is optional to implement as a no-op. */
+export interface BodyProducer {
+  /** The reader has fallen behind: stop pushing soon (pause the socket). */
+  pause(): void;
+  /** The reader caught up. */
+  resume(): void;
+  /** The reader left before the end. */
+  cancelled(reason: unknown): void;
+}
+
+/**
+ * A body that a socket fills and somebody else reads. `push` never refuses; above `highWaterMark` bytes it
+ * asks the producer to pause and below half of that to go on.
+ */
+export class BodyQueue implements Body {
+  readonly length: number | undefined;
+  trailers: HeaderList | undefined;
+  readonly #producer: BodyProducer;
+  readonly #highWaterMark: number;
+  #chunks: Uint8Array[] = [];
+  #head = 0;
+  #buffered = 0;
+  #paused = false;
+  #state: "open" | "ended" | "failed" | "cancelled" = "open";
+  #error: unknown;
+  #waiting: { resolve(chunk: Uint8Array | null): void; reject(error: unknown): void } | undefined;
+
+  /** @param highWaterMark bytes held before the producer is paused. @default 65536 */
+  constructor(producer: BodyProducer, length?: number, highWaterMark = 65_536) {
+    this.#producer = producer;
+    this.length = length;
+    this.#highWaterMark = highWaterMark;
+  }
+
+  /** Bytes held and not yet read. */
+  get buffered(): number {
+    return this.#buffered;
+  }
+
+  /** True once `end`, `fail` or `cancel` was called: the producer owes nothing more. */
+  get settled(): boolean {
+    return this.#state !== "open";
+  }
+
+  /** Adds bytes. The queue keeps the array: the producer must not write into it again. */
+  push(chunk: Uint8Array): void {
+    if (this.#state !== "open" || chunk.byteLength === 0) return;
+    const waiting = this.#waiting;
+    if (waiting !== undefined) {
+      this.#waiting = undefined;
+      waiting.resolve(chunk);
+      return;
+    }
+    this.#chunks.push(chunk);
+    this.#buffered += chunk.byteLength;
+    if (!this.#paused && this.#buffered >= this.#highWaterMark) {
+      this.#paused = true;
+      this.#producer.pause();
+    }
+  }
+
+  end(trailers?: HeaderList): void {
+    if (this.#state !== "open") return;
+    this.#state = "ended";
+    this.trailers = trailers;
+    const waiting = this.#waiting;
+    this.#waiting = undefined;
+    waiting?.resolve(null);
+  }
+
+  /** The body broke off. What was pushed before is still read first; then `read` rejects with `error`. */
+  fail(error: unknown): void {
+    if (this.#state !== "open") return;
+    this.#state = "failed";
+    this.#error = error;
+    const waiting = this.#waiting;
+    this.#waiting = undefined;
+    waiting?.reject(error);
+  }
+
+  read(): Uint8Array | null | Promise<Uint8Array | null> {
+    if (this.#head < this.#chunks.length) {
+      const chunk = this.#chunks[this.#head]!;
+      this.#head++;
+      if (this.#head === this.#chunks.length) {
+        this.#chunks = [];
+        this.#head = 0;
+      }
+      this.#buffered -= chunk.byteLength;
+      if (this.#paused && this.#buffered <= this.#highWaterMark >> 1) {
+        this.#paused = false;
+        if (this.#state === "open") this.#producer.resume();
+      }
+      return chunk;
+    }
+    if (this.#state === "ended") return null;
+    if (this.#state === "open") {
+      return new Promise((resolve, reject) => {
+        this.#waiting = { resolve, reject };
+      });
+    }
+    return Promise.reject(this.#state === "failed" ? this.#error : new Error("the body was cancelled"));
+  }
+
+  cancel(reason?: unknown): void {
+    this.#chunks = [];
+    this.#head = 0;
+    this.#buffered = 0;
+    if (this.#state !== "open") return;
+    this.#state = "cancelled";
+    const waiting = this.#waiting;
+    this.#waiting = undefined;
+    waiting?.reject(reason ?? new Error("the body was cancelled"));
+    this.#producer.cancelled(reason);
+  }
+}
+
+/** A Fetch stream as a body. `trailers` stay those of the message that the stream was made from. */
+export class StreamBody implements Body {
+  readonly length: number | undefined;
+  readonly #stream: ReadableStream<Uint8Array>;
+  readonly #origin: Body | undefined;
+  #reader: ReadableStreamDefaultReader<Uint8Array> | undefined;
+
+  constructor(stream: ReadableStream<Uint8Array>, length?: number, origin?: Body) {
+    this.#stream = stream;
+    this.length = length;
+    this.#origin = origin;
+  }
+
+  get trailers(): HeaderList | undefined {
+    return this.#origin?.trailers;
+  }
+
+  async read(): Promise<Uint8Array | null> {
+    this.#reader ??= this.#stream.getReader();
+    for (;;) {
+      const { done, value } = await this.#reader.read();
+      if (done) return null;
+      const chunk = asBytes(value);
+      if (chunk.byteLength > 0) return chunk;
+    }
+  }
+
+  cancel(reason?: unknown): void {
+    const cancelled = this.#reader ? this.#reader.cancel(reason) : this.#stream.cancel(reason);
+    cancelled.catch(ignore);
+  }
+}
+
+/** A Fetch stream that pulls from `body` only when it is read. */
+export function streamOf(body: Body): ReadableStream<Uint8Array> {
+  return new ReadableStream<Uint8Array>(
+    {
+      async pull(controller) {
+        const chunk = await body.read();
+        if (chunk === null) controller.close();
+        else controller.enqueue(chunk);
+      },
+      cancel(reason) {
+        body.cancel(reason);
+      },
+    },
+    { highWaterMark: 0 },
+  );
+}
+
+/** The whole body in one array, or undefined when it is longer than `limit` bytes (it is cancelled then). */
+export async function collect(body: Body | null, limit: number): Promise<Uint8Array | undefined> {
+  if (body === null) return new Uint8Array(0);
+  if (body.length !== undefined && body.length > limit) {
+    body.cancel();
+    return undefined;
+  }
+  const chunks: Uint8Array[] = [];
+  let total = 0;
+  for (;;) {
+    const next = body.read();
+    const chunk = next instanceof Promise ? await next : next;
+    if (chunk === null) break;
+    total += chunk.byteLength;
+    if (total > limit) {
+      body.cancel();
+      return undefined;
+    }
+    chunks.push(chunk);
+  }
+  return chunks.length === 1 ? chunks[0]! : concat(chunks, total);
+}
+
+function concat(chunks: Uint8Array[], total: number): Uint8Array {
+  const all = new Uint8Array(total);
+  let at = 0;
+  for (const chunk of chunks) {
+    all.set(chunk, at);
+    at += chunk.byteLength;
+  }
+  return all;
+}
+
+// A stream that a plugin made may carry strings where bytes are meant; the runtime's own Response accepts both.
+function asBytes(value: unknown): Uint8Array {
+  if (value instanceof Uint8Array) return value;
+  if (typeof value === "string") return new TextEncoder().encode(value);
+  if (value instanceof ArrayBuffer) return new Uint8Array(value);
+  throw new TypeError("a body stream produced something that is neither bytes nor text");
+}
+
+function ignore(): void {}

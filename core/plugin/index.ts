@@ -1,0 +1,46 @@
+/** The public face of Sluice for plugin authors: `import { definePlugin } from "sluice/plugin"`. */
+export { type Body, type BodyProducer, BodyQueue, BytesBody, collect, StreamBody, streamOf } from "./body.ts";
+export { CONSUMER, type ContextKey, contextKey, TENANT, TRACE_ID } from "./context-key.ts";
+export {
+  type AnyPlugin,
+  API_VERSION,
+  definePlugin,
+  isPluginDefinition,
+  type PluginDefinition,
+  type PluginInstance,
+} from "./define.ts";
+export {
+  ConfigError,
+  ERROR_CODES,
+  type ErrorCode,
+  type FailureOwner,
+  SluiceError,
+  type SluiceErrorOptions,
+} from "./errors.ts";
+export {
+  type CallProtocol,
+  type Candidate,
+  type ClientCertificate,
+  type ConnectionFacts,
+  EXCHANGE,
+  type Exchange,
+  exchangeOf,
+  type ExchangeRequest,
+  type ExchangeResponse,
+  type HttpVersion,
+  type TlsFacts,
+} from "./exchange.ts";
+export { HeaderList } from "./headers.ts";
+export type {
+  Clock,
+  Counter,
+  Gauge,
+  Histogram,
+  Log,
+  Metrics,
+  Random,
+  Services,
+  TargetView,
+  Upstreams,
+  UpstreamView,
+} from "./services.ts";

@@ -1,0 +1,48 @@
+import type { Body, HeaderList } from "sluice/plugin";
+import type { UpstreamTimeouts } from "../../config/types.ts";
+
+/** A request on its way to one target. */
+export interface OutboundRequest {
+  readonly method: string;
+  /** Path and query in origin-form. */
+  readonly target: string;
+  /** For `Host` or `:authority`. */
+  readonly authority: string;
+  readonly scheme: "http" | "https";
+  /** End-to-end fields only; the transport adds framing. May hold `te: trailers`. */
+  readonly headers: HeaderList;
+  readonly body: Body | null;
+  readonly timeouts: UpstreamTimeouts;
+  /** Runs `listener` when the request is to be given up; the answer takes it back. */
+  onCancel(listener: (reason: unknown) => void): () => void;
+  /** An informational answer came (103 and the like, not 100). */
+  onInform(status: number, headers: HeaderList): void;
+  /** Facts that a retry decision needs, filled in by the transport. */
+  readonly progress: Progress;
+}
+
+export interface Progress {
+  /** Whether a byte of the request may have reached the upstream. */
+  sent: boolean;
+  /** Whether the connection had carried a request before. */
+  reused: boolean;
+}
+
+/** An answer's head, and its body to pull. */
+export interface UpstreamAnswer {
+  readonly status: number;
+  /** End-to-end and hop-by-hop fields as they came, framing ones (transfer-encoding, connection …) removed. */
+  readonly headers: HeaderList;
+  /** Null where the answer has none: HEAD, 204, 304, Trailers-Only. Its `read` rejects with a SluiceError. */
+  readonly body: Body | null;
+}
+
+/** Speaks one protocol to one target; owns its connections. */
+export interface Transport {
+  /** @throws SluiceError with a reason such as `connect`, `tls`, `reset`, `protocol`, `timeout.first_byte`, `overflow`. */
+  request(request: OutboundRequest): Promise<UpstreamAnswer>;
+  /** Open connections, and how many of them are unused now. */
+  readonly connections: { readonly open: number; readonly idle: number };
+  /** Lets running requests finish, closes the rest. */
+  close(): void;
+}
