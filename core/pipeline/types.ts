@@ -1,0 +1,64 @@
+import type { Exchange, ExchangeResponse, PluginInstance, SluiceError } from "sluice/plugin";
+import type { RouteConfig, StepConfig } from "../../config/types.ts";
+import type { Inbound, Rejection, Sent } from "../listener/inbound.ts";
+
+/** What the gateway notes about a request while it runs; the access log and the metrics read it at the end. */
+export interface RequestRecord {
+  /** The upstream and target that were asked last. */
+  upstream: string | undefined;
+  target: string | undefined;
+  /** Tries made against upstreams. */
+  attempts: number;
+  /** Milliseconds spent waiting for upstreams to begin their answers (connecting included), all tries. */
+  upstreamWait: number;
+  /** Milliseconds spent waiting for the client's body before the upstream could be asked. */
+  clientWait: number;
+  /** Request body bytes read. */
+  bytesIn: number;
+  /** The failure that decided the outcome, if one did. */
+  failure: SluiceError | undefined;
+  /** The step whose plugin failed, where one did. */
+  failedStep: string | undefined;
+}
+
+/** The exchange with its inside: the core sees this, plugins see `Exchange`. */
+export interface GatewayExchange extends Exchange {
+  readonly inbound: Inbound;
+  readonly record: RequestRecord;
+  /** Ends the request: `cancelled` turns true, the signal fires, listeners run. Idempotent. */
+  cancel(reason: SluiceError): void;
+}
+
+/** A step that `setup` has made ready. */
+export interface ReadyStep {
+  readonly config: StepConfig;
+  readonly instance: PluginInstance;
+  /** True for plugins from files: their stray rejections must be traced to a request. */
+  readonly external: boolean;
+}
+
+/** A route ready to run. */
+export interface ReadyRoute {
+  readonly config: RouteConfig;
+  readonly steps: readonly ReadyStep[];
+  /**
+   * Runs the steps and the route's action; `exchange.response` is set when it resolves. Rejects with a
+   * SluiceError where the pipeline failed.
+   */
+  run(exchange: GatewayExchange): Promise<void>;
+  /** The first step's answer that speaks the route's dialect, asked for each error. */
+  formatError(exchange: Exchange, error: SluiceError): ExchangeResponse | undefined;
+}
+
+/** Where the gateway reports what happened. Calls must be cheap; they run on the request's path. */
+export interface Observer {
+  started(exchange: GatewayExchange): void;
+  /** The last byte has left, or the request ended otherwise. Once a request. */
+  finished(exchange: GatewayExchange, sent: Sent): void;
+  /** A request that a codec or a limit refused before it became an exchange. */
+  rejected(rejection: Rejection, requestId: string): void;
+  /** A step is over; `seconds` is its own time, `next()` excluded. */
+  stepFinished(step: ReadyStep, route: string, seconds: number, outcome: "ok" | "error" | "timeout"): void;
+  /** A plugin's promise rejected, or its callback threw, outside of any step that waited for it. */
+  strayFailure(plugin: string | undefined, error: unknown, exchange: GatewayExchange | undefined): void;
+}
