@@ -1,0 +1,13 @@
+import { jsonSchema } from "../../config/index.ts";
+import { type Command, EXIT, parse } from "./command.ts";
+
+export const schema: Command = {
+  name: "schema",
+  usage: "schema",
+  summary: "prints the JSON Schema of the configuration, plugins included",
+  run(args, { out, builtins }) {
+    parse(args, {});
+    out(JSON.stringify(jsonSchema(builtins), null, 2));
+    return Promise.resolve(EXIT.ok);
+  },
+};

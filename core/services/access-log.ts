@@ -1,0 +1,107 @@
+import { type Clock, CONSUMER, SluiceError, TENANT, TRACE_ID } from "sluice/plugin";
+import type { Rejection, Sent } from "../listener/inbound.ts";
+import type { GatewayExchange } from "../pipeline/types.ts";
+import { maskQuery } from "./mask.ts";
+
+/** Longest piece of a client's text that a line carries. */
+const MAX_TEXT = 512;
+
+/** Who a request failed through, and the failure class. */
+export interface Blame {
+  readonly failed: string;
+  readonly reason: string;
+}
+
+/** The owner of a request's failure, or undefined where none failed. Log and metrics both ask here. */
+export function blame(exchange: GatewayExchange, sent: Sent): Blame | undefined {
+  const failure = exchange.record.failure;
+  if (failure !== undefined) return { failed: failure.owner, reason: failure.reason };
+  if (!sent.complete) {
+    const error = SluiceError.from(sent.error, "upstream_failed", "reset");
+    return { failed: error.owner, reason: error.reason };
+  }
+  const response = exchange.response;
+  if (response !== undefined && response.source === "upstream" && response.status >= 500)
+    return { failed: "upstream", reason: "status" };
+  return undefined;
+}
+
+/** The line of a finished request: JSON, keys in a fixed order, absent values left out. */
+export function accessLine(exchange: GatewayExchange, sent: Sent, clock: Clock): string {
+  const { record, request, response } = exchange;
+  const end = clock.monotonic();
+  const blamed = blame(exchange, sent);
+  return JSON.stringify({
+    level: "info",
+    time: new Date(clock.now()).toISOString(),
+    msg: "request",
+    request_id: exchange.requestId,
+    trace_id: exchange.get(TRACE_ID),
+    client: exchange.clientAddress,
+    consumer: exchange.get(CONSUMER),
+    tenant: exchange.get(TENANT),
+    protocol: exchange.protocol === "http" ? undefined : exchange.protocol,
+    http: exchange.httpVersion,
+    method: request.method,
+    host: short(request.authority),
+    target: maskedTarget(request.rawTarget),
+    route: exchange.route === "" ? undefined : exchange.route,
+    status: response?.status ?? 0,
+    grpc_status: grpcStatus(exchange),
+    bytes_in: record.bytesIn,
+    bytes_out: sent.bytes,
+    first_byte_ms: sent.firstByteAt === 0 ? undefined : round(sent.firstByteAt - exchange.startedAt),
+    duration_ms: round(end - exchange.startedAt),
+    upstream: record.upstream,
+    target_url: record.target,
+    upstream_ms: record.upstream === undefined ? undefined : round(record.upstreamWait),
+    attempts: record.attempts > 1 ? record.attempts : undefined,
+    complete: sent.complete ? undefined : false,
+    failed: blamed?.failed,
+    reason: blamed?.reason,
+    step: record.failedStep,
+    user_agent: short(request.headers.get("user-agent")),
+  });
+}
+
+/** The line of a request that a codec or a limit refused. */
+export function rejectedLine(rejection: Rejection, status: number, requestId: string, clock: Clock): string {
+  return JSON.stringify({
+    level: "info",
+    time: new Date(clock.now()).toISOString(),
+    msg: "request",
+    request_id: requestId,
+    client: rejection.connection.peerAddress,
+    http: rejection.httpVersion,
+    method: short(rejection.method),
+    target: rejection.rawTarget === undefined ? undefined : maskedTarget(rejection.rawTarget),
+    status,
+    failed: "client",
+    reason: rejection.reason,
+  });
+}
+
+/** gRPC's own status: in the trailers, or in the head of a Trailers-Only answer. */
+function grpcStatus(exchange: GatewayExchange): number | undefined {
+  const response = exchange.response;
+  if (response === undefined || exchange.protocol === "http") return undefined;
+  const status = response.body?.trailers?.get("grpc-status") ?? response.headers.get("grpc-status");
+  return status === undefined ? undefined : Number(status);
+}
+
+function maskedTarget(target: string): string {
+  const query = target.indexOf("?");
+  if (query === -1) return short(target);
+  return short(target.slice(0, query) + maskQuery(target.slice(query)));
+}
+
+function short(text: string): string;
+function short(text: string | undefined): string | undefined;
+function short(text: string | undefined): string | undefined {
+  return text === undefined || text.length <= MAX_TEXT ? text : `${text.slice(0, MAX_TEXT)}…`;
+}
+
+/** Milliseconds to a microsecond. */
+function round(ms: number): number {
+  return Math.round(ms * 1000) / 1000;
+}

@@ -1,0 +1,188 @@
+import { type Clock, ERROR_CODES } from "sluice/plugin";
+import type { Rejection, Sent } from "../listener/inbound.ts";
+import type { GatewayExchange, Observer, ReadyStep } from "../pipeline/types.ts";
+import { accessLine, blame, rejectedLine } from "./access-log.ts";
+import type { RootLog } from "./log.ts";
+import { type Cell, type HistogramCell, type MetricsRegistry, OVERHEAD_BUCKETS } from "./metrics.ts";
+
+interface ObserverOptions {
+  readonly metrics: MetricsRegistry;
+  readonly log: RootLog;
+  readonly clock: Clock;
+  /** Read at each request, so that a reload takes effect. */
+  readonly accessLog: () => boolean;
+}
+
+/** The cells of one route and protocol, found once. */
+interface RouteCells {
+  readonly byStatus: Map<number, Cell>;
+  readonly duration: HistogramCell;
+  readonly overhead: HistogramCell;
+  readonly bytesIn: Cell;
+  readonly bytesOut: Cell;
+}
+
+/** Turns what happens to requests into metrics and access log lines. */
+export function createObserver({ metrics, log, clock, accessLog }: ObserverOptions): Observer {
+  const requests = metrics.counterCells("requests_total", "Requests by outcome.", [
+    "route",
+    "protocol",
+    "status",
+  ]);
+  const durations = metrics.histogramCells(
+    "request_duration_seconds",
+    "From a request's head to the last byte of its answer.",
+    ["route", "protocol"],
+  );
+  const overheads = metrics.histogramCells(
+    "overhead_seconds",
+    "Time to the answer's first byte that was not spent waiting for an upstream or the client.",
+    ["route"],
+    OVERHEAD_BUCKETS,
+  );
+  const received = metrics.counterCells("request_bytes_total", "Request body bytes.", ["route"]);
+  const sentBytes = metrics.counterCells("response_bytes_total", "Answer body bytes.", ["route"]);
+  const failures = metrics.counterCells(
+    "request_failures_total",
+    "Requests that failed, by owner and class.",
+    ["route", "failed", "reason"],
+  );
+  const rejections = metrics.counterCells("rejected_requests_total", "Requests refused before routing.", [
+    "code",
+    "reason",
+  ]);
+  const upstreamRequests = metrics.counterCells(
+    "upstream_requests_total",
+    "Answers and failures of upstreams.",
+    ["upstream", "target", "status"],
+  );
+  const upstreamWaits = metrics.histogramCells(
+    "upstream_duration_seconds",
+    "Waiting for the head of an upstream's answer, connecting included.",
+    ["upstream"],
+  );
+  const upstreamFailures = metrics.counterCells(
+    "upstream_failures_total",
+    "Failed upstream requests by class.",
+    ["upstream", "reason"],
+  );
+  const pluginDurations = metrics.histogramCells(
+    "plugin_duration_seconds",
+    "A step's own time, what follows it excluded.",
+    ["plugin", "route"],
+    OVERHEAD_BUCKETS,
+  );
+  const pluginFailures = metrics.counterCells("plugin_failures_total", "Steps that failed.", [
+    "plugin",
+    "route",
+    "kind",
+  ]);
+  const active = metrics.gaugeCells("active_requests", "Requests under way.", []).cell();
+
+  const routes = new Map<string, RouteCells>();
+  const cellsOf = (route: string, protocol: string): RouteCells => {
+    const key = `${route}\u0000${protocol}`;
+    let cells = routes.get(key);
+    if (cells === undefined) {
+      cells = {
+        byStatus: new Map(),
+        duration: durations.cell(route, protocol),
+        overhead: overheads.cell(route),
+        bytesIn: received.cell(route),
+        bytesOut: sentBytes.cell(route),
+      };
+      // Routes come from configurations, so this grows by reloads that rename routes and by nothing else.
+      if (routes.size < 10_000) routes.set(key, cells);
+    }
+    return cells;
+  };
+  const steps = new WeakMap<ReadyStep, HistogramCell>();
+  let upstreamCells = new Map<string, Cell>();
+  const waits = new Map<string, HistogramCell>();
+
+  return {
+    started() {
+      active.value++;
+    },
+    finished(exchange: GatewayExchange, sent: Sent) {
+      active.value--;
+      const end = clock.monotonic();
+      const { record } = exchange;
+      const status = exchange.response?.status ?? 0;
+      const cells = cellsOf(exchange.route, exchange.protocol);
+      let counted = cells.byStatus.get(status);
+      if (counted === undefined) {
+        counted = requests.cell(exchange.route, exchange.protocol, String(status));
+        cells.byStatus.set(status, counted);
+      }
+      counted.value++;
+      cells.duration.observe((end - exchange.startedAt) / 1000);
+      if (sent.firstByteAt > 0) {
+        const own = sent.firstByteAt - exchange.startedAt - record.upstreamWait - record.clientWait;
+        cells.overhead.observe(Math.max(0, own) / 1000);
+      }
+      cells.bytesIn.value += record.bytesIn;
+      cells.bytesOut.value += sent.bytes;
+
+      const blamed = blame(exchange, sent);
+      if (blamed !== undefined) failures.cell(exchange.route, blamed.failed, blamed.reason).value++;
+      if (record.upstream !== undefined) {
+        const answered = exchange.response?.source === "upstream";
+        const outcome = answered ? status : 0;
+        const key = `${record.upstream}\u0000${record.target}\u0000${outcome}`;
+        let cell = upstreamCells.get(key);
+        if (cell === undefined) {
+          cell = upstreamRequests.cell(
+            record.upstream,
+            record.target ?? "",
+            answered ? String(status) : "failed",
+          );
+          if (upstreamCells.size >= 10_000) upstreamCells = new Map();
+          upstreamCells.set(key, cell);
+        }
+        cell.value++;
+        let wait = waits.get(record.upstream);
+        if (wait === undefined) {
+          wait = upstreamWaits.cell(record.upstream);
+          if (waits.size < 10_000) waits.set(record.upstream, wait);
+        }
+        wait.observe(record.upstreamWait / 1000);
+        if (blamed?.failed === "upstream") upstreamFailures.cell(record.upstream, blamed.reason).value++;
+      }
+      if (accessLog()) log.raw(accessLine(exchange, sent, clock));
+      const cause = record.failure?.cause;
+      if (cause !== undefined && record.failure !== undefined)
+        log[record.failure.status >= 500 ? "error" : "debug"](
+          {
+            request_id: exchange.requestId,
+            route: exchange.route,
+            reason: record.failure.reason,
+            err: cause,
+          },
+          record.failure.message,
+        );
+    },
+    rejected(rejection: Rejection, requestId: string) {
+      rejections.cell(rejection.code, rejection.reason).value++;
+      if (accessLog()) log.raw(rejectedLine(rejection, ERROR_CODES[rejection.code].status, requestId, clock));
+    },
+    stepFinished(step, route, seconds, outcome) {
+      let cell = steps.get(step);
+      if (cell === undefined) {
+        cell = pluginDurations.cell(step.config.plugin, route);
+        steps.set(step, cell);
+      }
+      cell.observe(seconds);
+      if (outcome !== "ok") pluginFailures.cell(step.config.plugin, route, outcome).value++;
+    },
+    strayFailure(plugin, error, exchange) {
+      pluginFailures.cell(plugin ?? "", exchange?.route ?? "", "stray").value++;
+      log.error(
+        { plugin, request_id: exchange?.requestId, route: exchange?.route, err: error },
+        plugin === undefined
+          ? "a failure that nobody waited for"
+          : "a plugin's promise was rejected and nobody waited for it",
+      );
+    },
+  };
+}
