@@ -9,7 +9,7 @@ export const validate: Command = {
     const { values } = parse(args, CONFIG_OPTION);
     const loaded = await loadOrReport(values.config, terminal);
     if (loaded === undefined) return EXIT.failed;
-    for (const plugin of loaded.externals) plugin.release();
+    loaded.release();
     const { routes, upstreams, listeners } = loaded.config;
     const count = (n: number, what: string): string => `${n} ${what}${n === 1 ? "" : "s"}`;
     terminal.out(

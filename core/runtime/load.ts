@@ -1,18 +1,27 @@
-import { type ConfigDocument, type Problem, readDocument, validateDocument } from "../../config/index.ts";
-import type { Config } from "../../config/types.ts";
 import type { AnyPlugin } from "sluice/plugin";
+import {
+  type ConfigDocument,
+  type NamedPlugin,
+  type Problem,
+  Problems,
+  readDocument,
+  validateDocument,
+} from "../../config/index.ts";
+import type { Config } from "../../config/types.ts";
 import { loadExternal, type LoadedPlugin, PluginLoadError } from "../plugin-host/load-external.ts";
-import { createRegistry } from "../plugin-host/registry.ts";
+import { createRegistry, type PluginRegistry } from "../plugin-host/registry.ts";
 
 /** A configuration that may run. */
 export interface LoadedConfig {
   readonly config: Config;
   readonly document: ConfigDocument;
   readonly warnings: readonly Problem[];
-  /** The third parties' plugins that it names; to be released when no generation uses them any more. */
-  readonly externals: readonly LoadedPlugin[];
-  /** Every file that took part: what to watch. */
+  /** Every file that took part, plugins' included: what to watch. */
   readonly files: readonly string[];
+  /** Names of plugins that come from files. */
+  readonly externals: ReadonlySet<string>;
+  /** Gives the third parties' plugins back; once, when nothing uses this configuration any more. */
+  release(): void;
 }
 
 export type LoadOutcome =
@@ -27,33 +36,58 @@ export async function loadConfig(
 ): Promise<LoadOutcome> {
   const document = await readDocument(file, env);
   const registry = createRegistry(builtins);
-  const externals: LoadedPlugin[] = [];
-  const problems: Problem[] = [];
+  const found = new Problems();
+  const files = new Set(document.files);
+  const loaded: LoadedPlugin[] = [];
   for (const named of document.externalPlugins) {
-    try {
-      const plugin = await loadExternal(named.path);
-      externals.push(plugin);
-      registry.add(named.name, plugin.definition);
-    } catch (error) {
-      if (!(error instanceof PluginLoadError)) throw error;
-      problems.push({
-        severity: "error",
-        place: named.place,
-        path: `plugins.${named.name}`,
-        message: error.message,
-      });
-      // The name is known, so that the steps which use it are not reported as well.
-      registry.addBroken(named.name);
-    }
+    const plugin = await loadNamed(named, registry, found, files);
+    if (plugin !== undefined) loaded.push(plugin);
   }
-  const files = [...new Set([...document.files, ...externals.flatMap((plugin) => plugin.files)])];
-  const outcome = validateDocument(document, registry, problems);
-  if (!("config" in outcome)) {
-    for (const plugin of externals) plugin.release();
-    return { ok: false, problems: outcome.problems, files };
+  const release = (): void => {
+    for (const plugin of loaded) plugin.release();
+  };
+
+  const outcome = validateDocument(document, registry);
+  for (const problem of "problems" in outcome ? outcome.problems : outcome.warnings) found.add(problem);
+  const errors = found.sorted("error", document.files);
+  if (errors.length > 0 || "problems" in outcome) {
+    release();
+    return { ok: false, problems: errors, files: [...files] };
   }
+  for (const path of outcome.config.files) files.add(path);
   return {
     ok: true,
-    loaded: { config: outcome.config, document, warnings: outcome.warnings, externals, files },
+    loaded: {
+      config: outcome.config,
+      document,
+      warnings: found.sorted("warning", document.files),
+      files: [...files],
+      externals: new Set(registry.names.filter((name) => registry.isExternal(name))),
+      release,
+    },
   };
+}
+
+async function loadNamed(
+  named: NamedPlugin,
+  registry: PluginRegistry,
+  found: Problems,
+  files: Set<string>,
+): Promise<LoadedPlugin | undefined> {
+  const path = `plugins.${named.name}`;
+  // Watched even when it does not load: mending it is what the operator will do next.
+  files.add(named.path);
+  let plugin: LoadedPlugin | undefined;
+  try {
+    plugin = await loadExternal(named.path);
+    for (const file of plugin.files) files.add(file);
+    for (const warning of registry.add(named.name, plugin.definition)) found.warn(named.place, path, warning);
+    return plugin;
+  } catch (error) {
+    if (!(error instanceof PluginLoadError)) throw error;
+    found.error(named.place, path, error.message);
+    registry.addBroken(named.name);
+    plugin?.release();
+    return undefined;
+  }
 }

@@ -1,0 +1,126 @@
+import { HeaderList } from "sluice/plugin";
+import { formatPlace } from "../../config/index.ts";
+import type { Config, ConditionConfig, RouteConfig } from "../../config/types.ts";
+import { normalizeTarget } from "../pipeline/path.ts";
+import { compileRewrite } from "../pipeline/rewrite.ts";
+import { compileRouter, type RouteFacts } from "../pipeline/router.ts";
+import { type Command, CONFIG_OPTION, EXIT, parse, UsageError } from "./command.ts";
+import { loadOrReport } from "./load-or-report.ts";
+
+export const explain: Command = {
+  name: "explain",
+  usage: "explain [-c FILE] METHOD URL [-H 'name: value']...",
+  summary: "shows which route a request takes and why, its steps in order, and its upstream",
+  async run(args, terminal) {
+    const { values, positionals } = parse(
+      args,
+      { ...CONFIG_OPTION, header: { type: "string", short: "H", multiple: true } },
+      2,
+    );
+    const [method, url] = positionals;
+    if (method === undefined || url === undefined) throw new UsageError("expected METHOD and URL");
+    const facts = factsOf(method, url, values.header ?? []);
+    const loaded = await loadOrReport(values.config, terminal);
+    if (loaded === undefined) return EXIT.failed;
+    loaded.release();
+    const lines = explained(loaded.config, facts, terminal.cwd);
+    terminal.out(lines.join("\n"));
+    return EXIT.ok;
+  },
+};
+
+/** The request as the gateway would see it. @throws UsageError */
+function factsOf(method: string, url: string, headers: readonly string[]): RouteFacts {
+  const absolute = /^https?:\/\/([^/?#]*)(.*)$/i.exec(url);
+  const target = absolute === null ? url : absolute[2] || "/";
+  const normal = normalizeTarget(target.startsWith("/") ? target : `/${target}`, method);
+  if (normal === undefined)
+    throw new UsageError(`${JSON.stringify(url)} would be answered 400: no valid target`);
+  const list = new HeaderList();
+  let host = absolute?.[1] ?? "localhost";
+  for (const header of headers) {
+    const colon = header.indexOf(":");
+    if (colon < 1) throw new UsageError(`expected -H 'name: value', got ${JSON.stringify(header)}`);
+    const name = header.slice(0, colon).trim().toLowerCase();
+    const value = header.slice(colon + 1).trim();
+    if (name === "host") host = value;
+    else list.append(name, value);
+  }
+  return { method: method.toUpperCase(), host, path: normal.path, search: normal.search, headers: list };
+}
+
+function explained(config: Config, facts: RouteFacts, cwd: string): string[] {
+  const { method, host, path, search } = facts;
+  const verdicts = compileRouter(config.routes).explain(facts);
+  const lines = [`${method} ${path}${search} (host ${host})`, ""];
+  for (const { route, outcome, reasons } of verdicts) {
+    const { name, place } = config.routes[route]!;
+    const why =
+      outcome === "missed"
+        ? `no: ${reasons.join("; ")}`
+        : outcome === "taken"
+          ? "yes"
+          : "would match, but an earlier route does";
+    lines.push(`  ${name} (${formatPlace(place, cwd)}): ${why}`);
+    // What comes after the match is of no interest to most; the verdicts of later routes show only when asked.
+    if (outcome === "taken") break;
+  }
+  const taken = verdicts.find((verdict) => verdict.outcome === "taken");
+  if (taken === undefined) return [...lines, "", "route: none, answered 404 not_found"];
+  const route = config.routes[taken.route]!;
+  return [...lines, "", `route: ${route.name}`, ...stepLines(route), ...actionLines(config, route, facts)];
+}
+
+function stepLines(route: RouteConfig): string[] {
+  if (route.steps.length === 0) return ["steps: none"];
+  return [
+    "steps:",
+    ...route.steps.map((step, index) => {
+      const extras = [
+        step.when === undefined ? "" : `when ${conditionText(step.when)}`,
+        step.onError === "continue" ? "on_error continue" : "",
+        `timeout ${step.timeout} ms`,
+      ].filter((extra) => extra !== "");
+      return `  ${index + 1}. ${step.plugin} [${step.key}] (${extras.join(", ")})`;
+    }),
+  ];
+}
+
+function actionLines(config: Config, route: RouteConfig, facts: RouteFacts): string[] {
+  const { action } = route;
+  if (action.kind === "respond") return [`answer: ${action.status} by the gateway`];
+  if (action.kind === "redirect") return [`answer: ${action.status} to ${action.location}`];
+  const path = compileRewrite(route.rewrite)(facts.path);
+  const forwarded = `forwards: ${facts.method} ${path}${facts.search}`;
+  if (action.upstream === undefined) return ["upstream: chosen by a step", forwarded];
+  const upstream = config.upstreams.find((candidate) => candidate.name === action.upstream);
+  if (upstream === undefined) return [`upstream: ${action.upstream}`];
+  const total = upstream.targets.reduce((sum, target) => sum + target.weight, 0);
+  return [
+    `upstream: ${upstream.name} (${upstream.protocol}, ${upstream.balance})`,
+    ...upstream.targets.map(
+      ({ url, weight }) => `  ${url} (weight ${weight}, ${Math.round((weight / total) * 100)} % of requests)`,
+    ),
+    forwarded,
+  ];
+}
+
+function conditionText(condition: ConditionConfig): string {
+  const fields = (pairs: readonly (readonly [string, string | true])[]): string[] =>
+    pairs.map(([name, value]) => (value === true ? name : `${name}=${value}`));
+  const parts: [string, readonly string[]][] = [
+    ["host", condition.hosts],
+    ["path", condition.path === undefined ? [] : [condition.path]],
+    ["method", condition.methods],
+    ["header", fields(condition.headers)],
+    ["query", fields(condition.query)],
+    ["consumer", condition.consumers],
+    ["tenant", condition.tenants],
+    ["protocol", condition.protocols],
+  ];
+  const held = parts
+    .filter(([, values]) => values.length > 0)
+    .map(([name, values]) => `${name} ${values.join("|")}`);
+  if (condition.not !== undefined) held.push(`not (${conditionText(condition.not)})`);
+  return held.join(" and ");
+}

@@ -1,0 +1,83 @@
+import { resolve } from "node:path";
+import { formatProblem } from "../../config/index.ts";
+import { installStrayFailureHandlers } from "../plugin-host/stray-failures.ts";
+import { type Runtime, startRuntime, StartError } from "../runtime/runtime.ts";
+import { systemClock } from "../services/clock.ts";
+import { createLog, type LogSink } from "../services/log.ts";
+import { systemRandom } from "../services/random.ts";
+import { createFdSink } from "../services/stdout-sink.ts";
+import { type Command, CONFIG_OPTION, EXIT, parse, type Terminal } from "./command.ts";
+import { loadOrReport } from "./load-or-report.ts";
+
+export const run: Command = {
+  name: "run",
+  usage: "run [-c FILE]",
+  summary: "runs the gateway; SIGHUP reloads, SIGTERM drains, a second SIGTERM cuts",
+  async run(args, terminal) {
+    const { values } = parse(args, CONFIG_OPTION);
+    return runGateway(values.config, terminal, createFdSink(1, systemClock));
+  },
+};
+
+/** Runs a configuration until a signal ends it; answers the exit code. */
+export async function runGateway(
+  file: string,
+  terminal: Terminal,
+  sink: LogSink,
+  started: (runtime: Runtime) => void = () => undefined,
+): Promise<number> {
+  const loaded = await loadOrReport(file, terminal);
+  if (loaded === undefined) return EXIT.failed;
+  const log = createLog(sink, systemClock, loaded.config.log);
+  let runtime: Runtime;
+  try {
+    runtime = await startRuntime(
+      {
+        file: resolve(file),
+        env: terminal.env,
+        builtins: terminal.builtins,
+        clock: systemClock,
+        random: systemRandom,
+        log,
+      },
+      loaded,
+    );
+  } catch (error) {
+    log.flush();
+    if (!(error instanceof StartError)) throw error;
+    for (const problem of error.problems) terminal.err(formatProblem(problem, terminal.cwd));
+    if (error.problems.length > 0) return EXIT.failed;
+    terminal.err(`sluice: ${error.message}`);
+    return EXIT.cannotStart;
+  }
+  const contained = installStrayFailureHandlers(runtime.observer);
+  started(runtime);
+  const cut = await untilStopped(runtime);
+  contained();
+  log.flush();
+  return cut > 0 ? EXIT.cut : EXIT.ok;
+}
+
+/** Obeys signals; resolves with the number of requests that were cut once the gateway has stopped. */
+function untilStopped(runtime: Runtime): Promise<number> {
+  return new Promise((resolve, reject) => {
+    let stopping = false;
+    const stop = (): void => {
+      if (stopping) {
+        runtime.cutNow();
+        return;
+      }
+      stopping = true;
+      runtime.shutdown().then((cut) => {
+        process.off("SIGTERM", stop);
+        process.off("SIGINT", stop);
+        process.off("SIGHUP", reload);
+        resolve(cut);
+      }, reject);
+    };
+    const reload = (): void => void runtime.reload("SIGHUP");
+    process.on("SIGTERM", stop);
+    process.on("SIGINT", stop);
+    process.on("SIGHUP", reload);
+  });
+}
