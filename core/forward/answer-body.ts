@@ -1,0 +1,84 @@
+import { type Body, HeaderList, type SluiceError } from "sluice/plugin";
+
+/** Who is told that an answer's body is over: read to its end, failed, or left by its reader. */
+export interface BodyOwner {
+  finish(): void;
+}
+
+/** An upstream's body on its way through: passes every chunk as it is, and notices the end. */
+export class AnswerBody implements Body {
+  readonly length: number | undefined;
+  readonly #inner: Body;
+  readonly #owner: BodyOwner;
+  readonly #grpc: boolean;
+  #overdue: SluiceError | undefined;
+  #trailers: HeaderList | undefined;
+  // Made at the first read that has to wait: most bodies are at hand when they are read.
+  #onChunk: ((chunk: Uint8Array | null) => Uint8Array | null) | undefined;
+  #onError: ((error: unknown) => null) | undefined;
+
+  /** @param grpc whether the caller understands a status in the trailers. */
+  constructor(inner: Body, owner: BodyOwner, grpc: boolean) {
+    this.length = inner.length;
+    this.#inner = inner;
+    this.#owner = owner;
+    this.#grpc = grpc;
+  }
+
+  get trailers(): HeaderList | undefined {
+    return this.#trailers ?? this.#inner.trailers;
+  }
+
+  read(): Uint8Array | null | Promise<Uint8Array | null> {
+    if (this.#overdue !== undefined) return this.#cutShort(this.#overdue);
+    let next: Uint8Array | null | Promise<Uint8Array | null>;
+    try {
+      next = this.#inner.read();
+    } catch (error) {
+      this.#owner.finish();
+      throw error;
+    }
+    if (!(next instanceof Promise)) {
+      if (next === null) this.#owner.finish();
+      return next;
+    }
+    this.#onChunk ??= (chunk) => this.#settled(chunk);
+    this.#onError ??= (error) => this.#failed(error);
+    return next.then(this.#onChunk, this.#onError);
+  }
+
+  cancel(reason?: unknown): void {
+    this.#inner.cancel(reason);
+    this.#owner.finish();
+  }
+
+  /** Ends the body before its end, for its reader and for the upstream. */
+  expire(overdue: SluiceError): void {
+    this.#overdue = overdue;
+    this.cancel(overdue);
+  }
+
+  #settled(chunk: Uint8Array | null): Uint8Array | null {
+    if (this.#overdue !== undefined) return this.#cutShort(this.#overdue);
+    if (chunk === null) this.#owner.finish();
+    return chunk;
+  }
+
+  #failed(error: unknown): null {
+    if (this.#overdue !== undefined) return this.#cutShort(this.#overdue);
+    this.#owner.finish();
+    throw error;
+  }
+
+  /** Never as a complete answer: gRPC says it in the trailers, everybody else sees the body break off. */
+  #cutShort(overdue: SluiceError): null {
+    if (!this.#grpc) throw overdue;
+    this.#trailers = new HeaderList([
+      "grpc-status",
+      String(overdue.grpcStatus),
+      "grpc-message",
+      overdue.message,
+    ]);
+    return null;
+  }
+}

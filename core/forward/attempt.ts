@@ -1,0 +1,126 @@
+import { type Body, type HeaderList, SluiceError } from "sluice/plugin";
+import type { UpstreamConfig, UpstreamTimeouts } from "../../config/types.ts";
+import type { DeadlineSweep, Swept } from "../pipeline/deadline-sweep.ts";
+import type { GatewayExchange } from "../pipeline/types.ts";
+import type { OutboundRequest, Progress, Target } from "../upstream/index.ts";
+import type { AnswerBody } from "./answer-body.ts";
+import { authorityOf, type HeaderRules } from "./header-rules.ts";
+
+/** What an attempt needs beside the request itself. */
+export interface AttemptOptions {
+  readonly upstream: UpstreamConfig;
+  readonly target: Target;
+  readonly rules: HeaderRules;
+  readonly headers: HeaderList;
+  readonly sweep: DeadlineSweep;
+  /** Monotonic milliseconds; `Infinity` for none. */
+  readonly expiresAt: number;
+  /** Whether it is the caller's own deadline that `expiresAt` stands for. */
+  readonly callerDeadline: boolean;
+}
+
+/**
+ * One request to one target, from the moment the target counts it until its answer is over. It is the
+ * transport's request, the progress in it and the entry in the sweep of deadlines in one object.
+ */
+export class Attempt implements OutboundRequest, Progress, Swept {
+  readonly method: string;
+  readonly target: string;
+  readonly authority: string;
+  readonly scheme: "http" | "https";
+  readonly headers: HeaderList;
+  readonly body: Body | null;
+  readonly timeouts: UpstreamTimeouts;
+  sent = false;
+  reused = false;
+  before: Swept | undefined;
+  after: Swept | undefined;
+  /** Set once the answer's head is here, where it has a body. */
+  answer: AnswerBody | undefined;
+  /** Why it was ended before its time; decides over whatever the transport says then. */
+  overdue: SluiceError | undefined;
+  readonly #x: GatewayExchange;
+  readonly #options: AttemptOptions;
+  #listener: ((reason: unknown) => void) | undefined;
+  #over = false;
+
+  /** The target counts it from here on. */
+  constructor(x: GatewayExchange, options: AttemptOptions) {
+    const { request } = x;
+    const { config } = options.target;
+    this.method = request.method;
+    // RFC 9112 §3.2.4: `*` names the server as a whole, whatever the base path.
+    this.target = request.path === "*" ? "*" : config.basePath + request.path + request.search;
+    this.authority = authorityOf(request) || authorityOfTarget(config.url);
+    this.scheme = config.scheme === "https" ? "https" : "http";
+    this.headers = options.headers;
+    this.body = request.body;
+    this.timeouts = options.upstream.timeouts;
+    this.#x = x;
+    this.#options = options;
+    options.target.acquire();
+    if (this.#timed) options.sweep.add(this);
+  }
+
+  get progress(): Progress {
+    return this;
+  }
+
+  onCancel(listener: (reason: unknown) => void): () => void {
+    const takeBack = this.#x.onCancel(listener);
+    if (!this.#timed) return takeBack;
+    this.#listener = listener;
+    return () => {
+      this.#listener = undefined;
+      takeBack();
+    };
+  }
+
+  onInform(status: number, headers: HeaderList): void {
+    this.#options.rules.inform(headers);
+    this.#x.inbound.inform(status, headers);
+  }
+
+  checkDeadline(now: number): void {
+    if (now < this.#options.expiresAt || this.overdue !== undefined) return;
+    const overdue = this.#options.callerDeadline ? deadlinePassed() : tookTooLong();
+    this.overdue = overdue;
+    if (this.answer === undefined) {
+      this.#listener?.(overdue);
+      return;
+    }
+    // A gRPC caller gets a whole answer that says so: nobody else would note the failure.
+    if (this.#x.protocol === "grpc") this.#x.record.failure = overdue;
+    this.answer.expire(overdue);
+  }
+
+  /** The target counts it no longer. Idempotent. */
+  finish(): void {
+    if (this.#over) return;
+    this.#over = true;
+    this.#options.target.release();
+    if (this.#timed) this.#options.sweep.remove(this);
+  }
+
+  get #timed(): boolean {
+    return this.#options.expiresAt !== Number.POSITIVE_INFINITY;
+  }
+}
+
+/** The client's `grpc-timeout` has passed: DEADLINE_EXCEEDED. */
+export function deadlinePassed(): SluiceError {
+  return new SluiceError("upstream_timeout", "the call's deadline has passed", {
+    reason: "timeout.deadline",
+  });
+}
+
+function tookTooLong(): SluiceError {
+  return new SluiceError("upstream_timeout", "the whole exchange took too long", {
+    reason: "timeout.request",
+  });
+}
+
+/** RFC 9112 §3.2: an HTTP/1.1 request names a host even where the client, of HTTP/1.0, did not. */
+function authorityOfTarget(url: string): string {
+  return url.startsWith("unix:") ? "localhost" : new URL(url).host;
+}

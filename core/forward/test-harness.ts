@@ -1,0 +1,165 @@
+import { type Body, type Candidate, HeaderList, type HttpVersion, SluiceError } from "sluice/plugin";
+import {
+  createFakeClock,
+  createMemoryLog,
+  createSeededRandom,
+  type FakeClock,
+  type MemoryLog,
+} from "sluice/testing";
+import type { TargetConfig, UpstreamConfig, UpstreamProtocol, UpstreamTimeouts } from "../../config/types.ts";
+import type { Inbound } from "../listener/inbound.ts";
+import { HttpExchange } from "../pipeline/exchange.ts";
+import { createUpstreams, type Upstream } from "../upstream/index.ts";
+import { createForwarder, type Forwarder } from "./forwarder.ts";
+
+/** One upstream of a test: where its target is, and what differs from the defaults. */
+export interface TestUpstream {
+  /** `http://127.0.0.1:PORT`, perhaps with a path. */
+  readonly url: string;
+  readonly protocol?: UpstreamProtocol;
+  readonly timeouts?: Partial<UpstreamTimeouts>;
+}
+
+/** A forwarder over real transports, in front of real sockets, under a clock that stands still. */
+export interface Harness extends AsyncDisposable {
+  readonly forwarder: Forwarder;
+  readonly clock: FakeClock;
+  readonly log: MemoryLog;
+  /** Requests under way on the target of that upstream. */
+  inFlight(name: string): number;
+  /** An exchange as the gateway makes it; its candidate is the upstream `u` unless told otherwise. */
+  exchange(request?: TestRequest): TestExchange;
+}
+
+export interface TestRequest {
+  readonly method?: string;
+  readonly path?: string;
+  readonly search?: string;
+  readonly authority?: string;
+  readonly version?: HttpVersion;
+  readonly headers?: readonly (readonly [name: string, value: string])[];
+  readonly body?: Body | null;
+  readonly candidates?: readonly Candidate[];
+  /** Where informational answers are noted. */
+  readonly informed?: Informed[];
+}
+
+/** An informational answer that would have gone to the client. */
+export type Informed = [status: number, fields: [name: string, value: string][]];
+
+export class TestExchange extends HttpExchange {
+  /** The answer's body as text, with the trailers that came behind it. */
+  async text(): Promise<string> {
+    const decoder = new TextDecoder();
+    let text = "";
+    for (;;) {
+      const chunk = (await this.response!.body?.read()) ?? null;
+      if (chunk === null) return text + decoder.decode();
+      text += decoder.decode(chunk, { stream: true });
+    }
+  }
+}
+
+export function harness(upstreams: Readonly<Record<string, TestUpstream>>): Harness {
+  const clock = createFakeClock();
+  const log = createMemoryLog();
+  const random = createSeededRandom(1);
+  const close: (() => void | Promise<void>)[] = [];
+  const set = createUpstreams(
+    Object.entries(upstreams).map(([name, upstream]) => upstreamConfig(name, upstream)),
+    {
+      clock,
+      random,
+      log,
+      keep(_, create, closeKept) {
+        const value = create();
+        close.push(() => closeKept?.(value));
+        return value;
+      },
+    },
+  );
+  return {
+    forwarder: createForwarder({ upstreams: set, clock, log, pseudonym: "gate-1" }),
+    clock,
+    log,
+    inFlight: (name) => targetsOf(set.get(name)),
+    exchange(request = {}) {
+      const { path = "/", search = "" } = request;
+      const client = { address: "203.0.113.7", fromTrustedProxy: false };
+      const inbound = inboundOf(request, path + search);
+      const x = new TestExchange(inbound, path, search, client, clock.monotonic(), random);
+      x.candidates = request.candidates ?? [{ upstream: "u" }];
+      return x;
+    },
+    async [Symbol.asyncDispose]() {
+      for (const one of close) await one();
+    },
+  };
+}
+
+function inboundOf(request: TestRequest, rawTarget: string): Inbound {
+  return {
+    connection: {
+      socketAddress: "203.0.113.7",
+      socketPort: 4711,
+      peerAddress: "203.0.113.7",
+      peerPort: 4711,
+      localAddress: "192.0.2.1",
+      localPort: 8080,
+      tls: undefined,
+    },
+    httpVersion: request.version ?? "1.1",
+    method: request.method ?? "GET",
+    rawTarget,
+    scheme: "http",
+    authority: request.authority ?? "shop.example",
+    headers: HeaderList.from(request.headers ?? []),
+    body: request.body ?? null,
+    respond: () => Promise.reject(new Error("a forwarder does not answer")),
+    inform: (status, headers) => void request.informed?.push([status, [...headers].map(([n, v]) => [n, v])]),
+    onGone: undefined,
+  };
+}
+
+function targetsOf(upstream: Upstream | undefined): number {
+  return upstream!.view.targets.reduce((sum, target) => sum + target.inFlight, 0);
+}
+
+function upstreamConfig(name: string, upstream: TestUpstream): UpstreamConfig {
+  return {
+    name,
+    kind: "http",
+    protocol: upstream.protocol ?? "http1",
+    targets: [targetConfig(upstream.url)],
+    balance: "round-robin",
+    timeouts: { connect: 5_000, firstByte: 60_000, idle: 300_000, request: undefined, ...upstream.timeouts },
+    pool: { maxConnections: 16, idleTimeout: 60_000, maxPending: 16 },
+    tls: undefined,
+    health: undefined,
+    retries: undefined,
+    place: { file: "test.yaml", line: 1, column: 1 },
+  };
+}
+
+function targetConfig(text: string): TargetConfig {
+  const url = new URL(text);
+  return {
+    url: text,
+    scheme: "http",
+    host: url.hostname,
+    port: Number(url.port),
+    socketPath: undefined,
+    basePath: url.pathname === "/" ? "" : url.pathname,
+    weight: 1,
+  };
+}
+
+/** What a promise rejects with; it must be a SluiceError. */
+export async function failureOf(promise: Promise<unknown>): Promise<SluiceError> {
+  const outcome: unknown = await promise.then(
+    () => "nothing was thrown",
+    (error: unknown) => error,
+  );
+  if (outcome instanceof SluiceError) return outcome;
+  throw new Error(`expected a SluiceError, got ${String(outcome)}`);
+}
