@@ -1,12 +1,4 @@
-import {
-  BytesBody,
-  type Clock,
-  collect,
-  ERROR_CODES,
-  HeaderList,
-  type Random,
-  StreamBody,
-} from "sluice/plugin";
+import { BytesBody, collect, ERROR_CODES, HeaderList, type Random, StreamBody } from "sluice/plugin";
 import type { GatewayHandler, Inbound } from "../listener/inbound.ts";
 
 /** No admin request is larger. */
@@ -17,7 +9,7 @@ interface FetchApp {
 }
 
 /** Serves a Fetch application behind one of our own listeners: the same codec, TLS and limits as the gateway's. */
-export function serveApp(app: FetchApp, services: { clock: Clock; random: Random }): GatewayHandler {
+export function serveApp(app: FetchApp, services: { random: Random }): GatewayHandler {
   return {
     handle(inbound) {
       void answer(app, inbound);

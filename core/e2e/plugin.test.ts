@@ -48,7 +48,10 @@ let gateway: Binary;
 let upstream: HttpUpstream;
 
 beforeAll(async () => {
-  upstream = startHttpUpstream("http");
+  // The same body each time for /etag, whatever headers the request had.
+  upstream = startHttpUpstream("http", (request) =>
+    request.url.endsWith("/etag") ? new Response("constant") : undefined,
+  );
   gateway = await startBinary(
     `version: 1
 listeners: [{ address: "127.0.0.1:0" }]

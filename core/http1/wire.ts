@@ -13,6 +13,8 @@ export interface Wire {
   resume(): void;
   /** Sends FIN after what was written; reading goes on. */
   end(): void;
+  /** Closes both directions now. What was written is still delivered; what the peer sends on is not read. */
+  close(): void;
   /** Closes at once with RST where the platform can: the peer sees a broken connection. */
   destroy(): void;
 }

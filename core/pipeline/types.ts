@@ -42,8 +42,8 @@ export interface ReadyRoute {
   readonly config: RouteConfig;
   readonly steps: readonly ReadyStep[];
   /**
-   * Runs the steps and the route's action; `exchange.response` is set when it resolves. Rejects with a
-   * SluiceError where the pipeline failed.
+   * Runs the steps and the route's action; `exchange.response` is set when it resolves. A failure below a step is
+   * an answer by then, with the error in `record.failure`; where no step took part it rejects with the SluiceError.
    */
   run(exchange: GatewayExchange): Promise<void>;
   /** The first step's answer that speaks the route's dialect, asked for each error. */

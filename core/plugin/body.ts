@@ -18,11 +18,14 @@ export interface Body {
   readonly length: number | undefined;
   /** Trailer fields; set once `read` has answered null, and only if there were any. */
   readonly trailers: HeaderList | undefined;
+  /** Starts over from the first byte, for another try; false where what was read is gone, which absence means too. */
+  rewind?(): boolean;
 }
 
-/** A body that is in memory already. */
+/** A body that is in memory already. It can be read again after `rewind`. */
 export class BytesBody implements Body {
-  #bytes: Uint8Array | undefined;
+  readonly #bytes: Uint8Array;
+  #read = false;
   readonly length: number;
   readonly trailers: HeaderList | undefined;
 
@@ -33,13 +36,18 @@ export class BytesBody implements Body {
   }
 
   read(): Uint8Array | null {
-    const bytes = this.#bytes;
-    this.#bytes = undefined;
-    return bytes === undefined || bytes.byteLength === 0 ? null : bytes;
+    if (this.#read || this.#bytes.byteLength === 0) return null;
+    this.#read = true;
+    return this.#bytes;
+  }
+
+  rewind(): boolean {
+    this.#read = false;
+    return true;
   }
 
   cancel(): void {
-    this.#bytes = undefined;
+    this.#read = true;
   }
 }
 

@@ -18,8 +18,6 @@ export interface PluginInstance {
    * every error of a route that has this step, also for refusals by steps above it; undefined leaves it.
    */
   formatError?(exchange: Exchange, error: SluiceError): ExchangeResponse | undefined;
-  /** True when the step supplies candidates, so that a route may do without `upstream`. */
-  readonly providesCandidates?: boolean;
 }
 
 export interface PluginDefinition<Schema extends z.ZodType = z.ZodType> {
@@ -31,6 +29,8 @@ export interface PluginDefinition<Schema extends z.ZodType = z.ZodType> {
   readonly description: string;
   /** Options in YAML. Strict objects with every field described: types, checks, docs and JSON Schema in one. */
   readonly schema: Schema;
+  /** True when a step of this plugin supplies candidates, so that its route may do without `upstream`. */
+  readonly providesCandidates?: boolean;
   /**
    * Runs once a step and a reload, before the step takes requests.
    * @throws ConfigError to refuse the configuration at its place; anything else refuses the reload as well.
@@ -44,6 +44,7 @@ export interface AnyPlugin {
   readonly name: string;
   readonly description: string;
   readonly schema: z.ZodType;
+  readonly providesCandidates?: boolean;
   setup(config: unknown, services: Services): PluginInstance | Promise<PluginInstance>;
 }
 

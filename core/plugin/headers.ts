@@ -112,7 +112,7 @@ export class HeaderList implements Iterable<readonly [name: string, value: strin
 }
 
 // RFC 9110 §5.6.2 token.
-const TOKEN = /^[!#$%&'*+\-.^_`|~0-9A-Za-z]+$/;
+export const TOKEN = /^[!#$%&'*+\-.^_`|~0-9A-Za-z]+$/;
 
 function checkedName(name: string): string {
   if (!TOKEN.test(name)) throw new TypeError(`illegal header name ${JSON.stringify(name)}`);

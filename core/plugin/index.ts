@@ -30,7 +30,9 @@ export {
   type HttpVersion,
   type TlsFacts,
 } from "./exchange.ts";
+export { headerMap, headerName } from "./header-name.ts";
 export { HeaderList } from "./headers.ts";
+export { nearest } from "./nearest.ts";
 export type {
   Clock,
   Counter,

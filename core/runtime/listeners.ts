@@ -1,5 +1,127 @@
 import type { Clock, Log } from "sluice/plugin";
-import type { Address, ListenerConfig } from "../../config/types.ts";
+import type { ListenerConfig } from "../../config/types.ts";
 import type { GatewayHandler } from "../listener/inbound.ts";
 import { type Listener, type ListenerOptions, openListener } from "../listener/listener.ts";
 import { loadTlsMaterial } from "../listener/tls-material.ts";
+import { StartError } from "./start-error.ts";
+
+export interface ListenerServices {
+  readonly clock: Clock;
+  readonly log: Log;
+  /** What `trusted_proxies` says now. */
+  trusts(address: string): boolean;
+  /** The gateway as a listener sees it; `config` is read at each request. */
+  handler(config: () => ListenerConfig): GatewayHandler;
+  /** A connection that was refused before it said anything, and why. */
+  refused(kind: string): void;
+}
+
+/** A change of listeners that is ready to happen: everything that could fail has been done. */
+export interface PreparedListeners {
+  commit(): void;
+  abort(): void;
+}
+
+interface Open {
+  config: ListenerConfig;
+  readonly listener: Listener;
+}
+
+/** The gateway's listeners over its whole life: a reload keeps the socket of an address that stays. */
+export class ListenerSet {
+  readonly #services: ListenerServices;
+  #open = new Map<string, Open>();
+  /** Taken out by a reload; their last requests may be running. */
+  readonly #leaving = new Set<Listener>();
+
+  constructor(services: ListenerServices) {
+    this.#services = services;
+  }
+
+  /** Addresses as they are listened on, ports resolved. */
+  get addresses(): readonly string[] {
+    return [...this.#open.values()].map((open) => open.listener.address);
+  }
+
+  get connections(): number {
+    let sum = 0;
+    for (const { listener } of this.#open.values()) sum += listener.connections;
+    for (const listener of this.#leaving) sum += listener.connections;
+    return sum;
+  }
+
+  /** @throws StartError naming the address or file that is of no use; nothing has changed then */
+  async prepare(configs: readonly ListenerConfig[]): Promise<PreparedListeners> {
+    const next = new Map<string, Open>();
+    const updates: (() => void)[] = [];
+    const fresh: Listener[] = [];
+    try {
+      for (const config of configs) {
+        const key = JSON.stringify(config.address);
+        const known = this.#open.get(key);
+        const open: { config: ListenerConfig } = known ?? { config };
+        const options = await this.#options(config, () => open.config);
+        if (known === undefined) {
+          const listener = await openListener(options);
+          fresh.push(listener);
+          next.set(key, Object.assign(open, { listener }));
+        } else {
+          next.set(key, known);
+          updates.push(() => {
+            known.config = config;
+            known.listener.update(options);
+          });
+        }
+      }
+    } catch (error) {
+      for (const listener of fresh) listener.close();
+      throw new StartError(error instanceof Error ? error.message : String(error), [], { cause: error });
+    }
+    return {
+      commit: () => {
+        for (const update of updates) update();
+        for (const [key, { listener }] of this.#open) if (!next.has(key)) this.#leave(listener);
+        this.#open = next;
+      },
+      abort: () => {
+        for (const listener of fresh) listener.close();
+      },
+    };
+  }
+
+  drain(): void {
+    for (const { listener } of this.#open.values()) listener.drain();
+  }
+
+  close(): void {
+    for (const { listener } of this.#open.values()) listener.close();
+    for (const listener of this.#leaving) listener.close();
+  }
+
+  #leave(listener: Listener): void {
+    this.#leaving.add(listener);
+    listener.drain();
+    const stop = this.#services.clock.setInterval(() => {
+      if (listener.connections > 0) return;
+      stop();
+      this.#leaving.delete(listener);
+      listener.close();
+    }, 1_000);
+  }
+
+  async #options(config: ListenerConfig, current: () => ListenerConfig): Promise<ListenerOptions> {
+    const { clock, log, trusts, refused } = this.#services;
+    return {
+      address: config.address,
+      protocols: config.protocols,
+      tls: config.tls === undefined ? undefined : await loadTlsMaterial(config.tls),
+      proxyProtocol: config.proxyProtocol,
+      trusts,
+      limits: config.limits,
+      handler: this.#services.handler(current),
+      clock,
+      log,
+      onEvent: refused,
+    };
+  }
+}

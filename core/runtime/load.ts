@@ -3,7 +3,6 @@ import {
   type ConfigDocument,
   type NamedPlugin,
   type Problem,
-  Problems,
   readDocument,
   validateDocument,
 } from "../../config/index.ts";
@@ -36,7 +35,7 @@ export async function loadConfig(
 ): Promise<LoadOutcome> {
   const document = await readDocument(file, env);
   const registry = createRegistry(builtins);
-  const found = new Problems();
+  const found: Problem[] = [];
   const files = new Set(document.files);
   const loaded: LoadedPlugin[] = [];
   for (const named of document.externalPlugins) {
@@ -47,12 +46,10 @@ export async function loadConfig(
     for (const plugin of loaded) plugin.release();
   };
 
-  const outcome = validateDocument(document, registry);
-  for (const problem of "problems" in outcome ? outcome.problems : outcome.warnings) found.add(problem);
-  const errors = found.sorted("error", document.files);
-  if (errors.length > 0 || "problems" in outcome) {
+  const outcome = validateDocument(document, registry, found);
+  if ("problems" in outcome) {
     release();
-    return { ok: false, problems: errors, files: [...files] };
+    return { ok: false, problems: outcome.problems, files: [...files] };
   }
   for (const path of outcome.config.files) files.add(path);
   return {
@@ -60,7 +57,7 @@ export async function loadConfig(
     loaded: {
       config: outcome.config,
       document,
-      warnings: found.sorted("warning", document.files),
+      warnings: outcome.warnings,
       files: [...files],
       externals: new Set(registry.names.filter((name) => registry.isExternal(name))),
       release,
@@ -71,7 +68,7 @@ export async function loadConfig(
 async function loadNamed(
   named: NamedPlugin,
   registry: PluginRegistry,
-  found: Problems,
+  found: Problem[],
   files: Set<string>,
 ): Promise<LoadedPlugin | undefined> {
   const path = `plugins.${named.name}`;
@@ -81,11 +78,12 @@ async function loadNamed(
   try {
     plugin = await loadExternal(named.path);
     for (const file of plugin.files) files.add(file);
-    for (const warning of registry.add(named.name, plugin.definition)) found.warn(named.place, path, warning);
+    for (const message of registry.add(named.name, plugin.definition))
+      found.push({ severity: "warning", place: named.place, path, message });
     return plugin;
   } catch (error) {
     if (!(error instanceof PluginLoadError)) throw error;
-    found.error(named.place, path, error.message);
+    found.push({ severity: "error", place: named.place, path, message: error.message });
     registry.addBroken(named.name);
     plugin?.release();
     return undefined;

@@ -7,7 +7,8 @@ export type LogLevel = "debug" | "info" | "warn" | "error";
 
 /** Where lines go: stdout in the binary, memory in tests. */
 export interface LogSink {
-  write(line: string): void;
+  /** `urgent` lines go out at once; the others when enough of them have come together, or after a moment. */
+  write(line: string, urgent: boolean): void;
   /** Writes what is held back; blocks until it is out. */
   flush(): void;
 }
@@ -36,7 +37,8 @@ const LEVELS: readonly LogLevel[] = ["debug", "info", "warn", "error"];
 export function createLog(sink: LogSink, clock: Clock, options: LogOptions): RootLog {
   let format = options.format;
   let redact: ReadonlySet<string> = new Set(options.redact);
-  const emit = (line: string): void => sink.write(format === "json" ? line : prettyLine(line));
+  const emit = (line: string, urgent: boolean): void =>
+    sink.write(format === "json" ? line : prettyLine(line), urgent);
   const logger = pino(
     {
       base: null,
@@ -44,7 +46,7 @@ export function createLog(sink: LogSink, clock: Clock, options: LogOptions): Roo
       timestamp: () => `,"time":"${new Date(clock.now()).toISOString()}"`,
       formatters: { level: (label) => ({ level: label }) },
     },
-    { write: emit },
+    { write: (line: string) => emit(line, true) },
   );
 
   const at =
@@ -76,7 +78,7 @@ export function createLog(sink: LogSink, clock: Clock, options: LogOptions): Roo
     },
     setLevel,
     raw(line) {
-      emit(`${line}\n`);
+      emit(`${line}\n`, false);
     },
     flush: () => sink.flush(),
   };

@@ -2,7 +2,8 @@ import pino from "pino";
 import type { Clock } from "sluice/plugin";
 import type { LogSink } from "./log.ts";
 
-const BATCH_BYTES = 16_384;
+// Below SonicBoom's own bound for one write (16 KiB).
+const BATCH_BYTES = 8_192;
 const FLUSH_EVERY_MS = 100;
 const HELD_BYTES = 16 << 20;
 
@@ -19,6 +20,13 @@ export function createFdSink(fd: number, clock: Clock): CountingSink {
   const out = pino.destination({ fd, sync: false, minLength: BATCH_BYTES, maxLength: HELD_BYTES });
   let dropped = 0;
   let waiting = false;
+  let hurry = false;
+  // A flush during a write does nothing, so it is asked for again once the write is over.
+  out.on("drain", () => {
+    if (!hurry) return;
+    hurry = false;
+    out.flush();
+  });
   out.on("drop", () => dropped++);
   // A reader that went away (EPIPE) must not end the process.
   out.on("error", () => dropped++);
@@ -28,9 +36,12 @@ export function createFdSink(fd: number, clock: Clock): CountingSink {
     out.flush();
   }, FLUSH_EVERY_MS);
   return {
-    write(line) {
-      waiting = true;
+    write(line, urgent) {
       out.write(line);
+      waiting = true;
+      if (!urgent) return;
+      hurry = true;
+      out.flush();
     },
     flush() {
       try {

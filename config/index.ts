@@ -1,0 +1,11 @@
+export { type ConfigDocument, readDocument } from "./document.ts";
+export type { NamedPlugin } from "./external-plugins.ts";
+export { jsonSchema } from "./json-schema.ts";
+export { maskedConfig } from "./masked.ts";
+export { formatPlace, formatProblem, type Problem } from "./problem.ts";
+export type { PluginRegistry } from "./registry.ts";
+export { validateDocument, type Validation } from "./validate.ts";
+export { formatAddress } from "./address.ts";
+export { formatDuration } from "./durations.ts";
+export { formatSize } from "./sizes.ts";
+export { defaultListener } from "./schema-listener.ts";

@@ -1,0 +1,212 @@
+import { formatAddress } from "./address.ts";
+import { formatDuration } from "./durations.ts";
+import { isPlain } from "./freeze.ts";
+import { secretTexts } from "./secret-values.ts";
+import { isSecretKey, MASK, maskUserInfo } from "./secrets.ts";
+import { formatSize } from "./sizes.ts";
+import type {
+  ConditionConfig,
+  Config,
+  Limits,
+  ListenerConfig,
+  MatchConfig,
+  RouteConfig,
+  StepConfig,
+  UpstreamConfig,
+} from "./types.ts";
+
+type Plain = Record<string, unknown>;
+
+/**
+ * The configuration in force as plain data in the words of the YAML, defaults filled in and pipelines spliced,
+ * with every secret as `"***"`: what stands under a secret's key, what came from `${file:…}`, and the user
+ * information of URLs.
+ */
+export function maskedConfig(config: Config): object {
+  const plain: Plain = {
+    version: 1,
+    listeners: config.listeners.map(listener),
+    trusted_proxies: config.trustedProxies,
+    admin:
+      config.admin === undefined
+        ? undefined
+        : {
+            address: formatAddress(config.admin.address),
+            token: config.admin.token,
+            allow: config.admin.allow,
+          },
+    log: config.log,
+    shutdown_timeout: formatDuration(config.shutdownTimeout),
+    plugins: Object.fromEntries(config.plugins.map(({ name, source }) => [name, source])),
+    upstreams: Object.fromEntries(config.upstreams.map((one) => [one.name, upstream(one)])),
+    routes: config.routes.map(route),
+  };
+  return new Masker(secretTexts(config)).mask(plain) as object;
+}
+
+function listener({ address, protocols, tls, proxyProtocol, probes, limits }: ListenerConfig): Plain {
+  return {
+    address: formatAddress(address),
+    protocols,
+    tls:
+      tls === undefined
+        ? undefined
+        : { cert: tls.cert, key: tls.key, client_ca: tls.clientCa, min_version: tls.minVersion },
+    proxy_protocol: proxyProtocol,
+    probes,
+    limits: limitsOf(limits),
+  };
+}
+
+function limitsOf(limits: Limits): Plain {
+  return {
+    header_bytes: formatSize(limits.headerBytes),
+    header_count: limits.headerCount,
+    body: formatSize(limits.body),
+    url: formatSize(limits.url),
+    streams: limits.streams,
+    resets: limits.resets,
+    header_timeout: formatDuration(limits.headerTimeout),
+    body_timeout: formatDuration(limits.bodyTimeout),
+    idle_timeout: formatDuration(limits.idleTimeout),
+    connections: limits.connections,
+    connections_per_address: limits.connectionsPerAddress,
+  };
+}
+
+function upstream({
+  kind,
+  protocol,
+  targets,
+  balance,
+  timeouts,
+  pool,
+  tls,
+  health,
+  retries,
+}: UpstreamConfig): Plain {
+  const orNone = (value: number | undefined): string =>
+    value === undefined ? "none" : formatDuration(value);
+  return {
+    kind,
+    protocol,
+    targets: targets.map(({ url, weight }) => ({ url, weight })),
+    balance,
+    timeouts: {
+      connect: orNone(timeouts.connect),
+      first_byte: orNone(timeouts.firstByte),
+      idle: orNone(timeouts.idle),
+      request: orNone(timeouts.request),
+    },
+    pool: {
+      max_connections: pool.maxConnections,
+      idle_timeout: formatDuration(pool.idleTimeout),
+      max_pending: pool.maxPending,
+    },
+    tls:
+      tls === undefined
+        ? undefined
+        : { ca: tls.ca, cert: tls.cert, key: tls.key, server_name: tls.serverName, verify: tls.verify },
+    health:
+      health === undefined
+        ? undefined
+        : {
+            path: health.path,
+            interval: formatDuration(health.interval),
+            timeout: formatDuration(health.timeout),
+            fall: health.fall,
+            rise: health.rise,
+          },
+    retries,
+  };
+}
+
+function route({ name, match, rewrite, steps, action }: RouteConfig): Plain {
+  const answer: Plain =
+    action.kind === "upstream"
+      ? { upstream: action.upstream }
+      : action.kind === "redirect"
+        ? { redirect: { to: action.location, status: action.status } }
+        : {
+            respond: {
+              status: action.status,
+              headers: Object.fromEntries(action.headers),
+              body: action.body,
+            },
+          };
+  return {
+    name,
+    match: matchOf(match),
+    rewrite:
+      rewrite === undefined ? undefined : { strip_prefix: rewrite.stripPrefix, replace: rewrite.replace },
+    pipeline: steps.map(step),
+    ...answer,
+  };
+}
+
+function step({ id, plugin, options, when, onError, timeout }: StepConfig): Plain {
+  return {
+    id,
+    [plugin]: options,
+    when: when === undefined ? undefined : conditionOf(when),
+    on_error: onError,
+    timeout: formatDuration(timeout),
+  };
+}
+
+function matchOf({ hosts, path, methods, headers, query }: MatchConfig): Plain {
+  const list = (values: readonly string[]): readonly string[] | undefined =>
+    values.length === 0 ? undefined : values;
+  const map = (pairs: MatchConfig["headers"]): Plain | undefined =>
+    pairs.length === 0 ? undefined : Object.fromEntries(pairs);
+  return { host: list(hosts), path, method: list(methods), header: map(headers), query: map(query) };
+}
+
+function conditionOf({ consumers, tenants, protocols, not, ...match }: ConditionConfig): Plain {
+  return {
+    ...matchOf(match),
+    consumer: consumers.length === 0 ? undefined : consumers,
+    tenant: tenants.length === 0 ? undefined : tenants,
+    protocol: protocols.length === 0 ? undefined : protocols,
+    not: not === undefined ? undefined : conditionOf(not),
+  };
+}
+
+const MAX_DEPTH = 32;
+
+/** Copies plain data with its secrets masked. */
+class Masker {
+  readonly #secrets: readonly string[];
+  /** Found anywhere in a text; shorter ones only as the whole, for they would be found in any word. */
+  readonly #findable: readonly string[];
+
+  constructor(secrets: ReadonlySet<string>) {
+    this.#secrets = [...secrets];
+    this.#findable = this.#secrets.filter((secret) => secret.length > 3);
+  }
+
+  mask(value: unknown, secret = false, depth = 0): unknown {
+    if (typeof value === "string") return secret || this.#holdsSecret(value) ? MASK : maskUserInfo(value);
+    if (typeof value === "number" || typeof value === "bigint") return secret ? MASK : Number(value);
+    if (value === null || typeof value === "boolean") return value;
+    if (typeof value !== "object") return undefined;
+    if (depth > MAX_DEPTH) return "…";
+    if (Array.isArray(value)) return value.map((item) => this.mask(item, secret, depth + 1) ?? null);
+    if (value instanceof Set) return [...value].map((item) => this.mask(item, secret, depth + 1) ?? null);
+    if (value instanceof Date) return value.toISOString();
+    // What a plugin's schema made of its options may be anything; its inside is its own.
+    if (!(value instanceof Map) && !isPlain(value)) return secret ? MASK : this.mask(String(value));
+    const entries = value instanceof Map ? [...value.entries()] : Object.entries(value);
+    const copy: Plain = {};
+    for (const [name, below] of entries) {
+      const key = String(name);
+      const masked = this.mask(below, secret || isSecretKey(key), depth + 1);
+      if (masked !== undefined) copy[key] = masked;
+    }
+    return copy;
+  }
+
+  #holdsSecret(text: string): boolean {
+    return this.#secrets.includes(text) || this.#findable.some((secret) => text.includes(secret));
+  }
+}

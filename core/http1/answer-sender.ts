@@ -1,0 +1,167 @@
+import { type Body, BytesBody, type Clock, type HeaderList, SluiceError } from "sluice/plugin";
+import type { HttpDate } from "../listener/http-date.ts";
+import type { Sent } from "../listener/inbound.ts";
+import { planAnswer } from "./answer-plan.ts";
+import { type AnswerOwner, AnswerStream } from "./answer-stream.ts";
+import { encodeResponse } from "./encoder.ts";
+import { NO_BODY } from "./framing.ts";
+import type { Http1Inbound } from "./http1-inbound.ts";
+import type { WireWriter } from "./wire-writer.ts";
+
+/** The connection that answers go out on. */
+export interface AnswerSenderOwner {
+  /** Whether the connection ends with the answer whose head is about to be written; `closes`: it says so itself. */
+  isLast(inbound: Http1Inbound, closes: boolean): boolean;
+  /** The kernel has taken the whole answer. */
+  answered(): void;
+  /** The answer broke off: the client must not take it for a complete one. */
+  answerFailed(error: unknown): void;
+  /** The client turned out to be gone: calls `abandon`. */
+  wireLost(): void;
+}
+
+/** Up to this a body in memory is copied behind its head for one write. */
+const ONE_WRITE = 65_536;
+const NOTHING = new Uint8Array(0);
+const CONTINUE = Buffer.from("HTTP/1.1 100 Continue\r\n\r\n");
+
+/** Sends the answers of one connection, one after the other. */
+export class AnswerSender implements AnswerOwner {
+  readonly #owner: AnswerSenderOwner;
+  readonly #writer: WireWriter;
+  readonly #clock: Clock;
+  readonly #date: HttpDate;
+  #stream: AnswerStream | undefined;
+  /** Defined while `send` has not settled. */
+  #settle: ((sent: Sent) => void) | undefined;
+  #bytes = 0;
+  #firstByteAt = 0;
+
+  constructor(owner: AnswerSenderOwner, writer: WireWriter, clock: Clock, date: HttpDate) {
+    this.#owner = owner;
+    this.#writer = writer;
+    this.#clock = clock;
+    this.#date = date;
+  }
+
+  /** Whether an answer is complete and only the kernel holds it up. */
+  get flushing(): boolean {
+    return this.#settle !== undefined && (this.#stream === undefined || this.#stream.ended);
+  }
+
+  send(inbound: Http1Inbound, status: number, headers: HeaderList, body: Body | null): Promise<Sent> {
+    this.#firstByteAt = this.#clock.monotonic();
+    if (!(status >= 200 && status <= 999 && Number.isInteger(status))) {
+      const error = new SluiceError("internal", `${status} is not the status of a final answer`);
+      body?.cancel(error);
+      this.#owner.answerFailed(error);
+      return Promise.resolve(this.#sent(0, false, error));
+    }
+    const plan = planAnswer(inbound.method, inbound.httpVersion, status, headers, body);
+    const last = this.#owner.isLast(inbound, plan.closes);
+    const parts = {
+      status,
+      headers,
+      framing: plan.framing,
+      connection: last ? "close" : inbound.httpVersion === "1.0" ? "keep-alive" : "",
+      date: this.#date.value(),
+    };
+    if (body === null || !plan.sendsBody) {
+      body?.cancel();
+      this.#writer.write(encodeResponse(parts));
+      return this.#written(0);
+    }
+    // A body in memory needs no stream, and where it is small no second write.
+    if (body instanceof BytesBody && body.length === plan.framing) {
+      const bytes = body.read() ?? NOTHING;
+      const together = bytes.byteLength <= ONE_WRITE;
+      this.#writer.write(encodeResponse(parts, together ? bytes : undefined));
+      if (!together) this.#writer.write(bytes);
+      return this.#written(bytes.byteLength);
+    }
+    const sent = this.#unsettled();
+    this.#stream = new AnswerStream(this, this.#writer, body, plan.framing);
+    this.#stream.start(encodeResponse(parts));
+    return sent;
+  }
+
+  /** A 1xx. RFC 9110 §15.2: none to HTTP/1.0; one that would have to wait for the wire helps nobody. */
+  inform(inbound: Http1Inbound, status: number, headers: HeaderList): void {
+    if (inbound.httpVersion === "1.0" || this.#writer.blocked || status <= 101 || status > 199) return;
+    this.#writer.write(encodeResponse({ status, headers, framing: NO_BODY, connection: "", date: "" }));
+  }
+
+  /** Leave to send the request's body; nothing once an answer was begun. */
+  sendContinue(): void {
+    if (this.#settle === undefined) this.#writer.write(CONTINUE);
+  }
+
+  /** Answers a request that never became one. `bodiless` for HEAD: the length stays. */
+  refuse(status: number, headers: HeaderList, body: Uint8Array, bodiless: boolean): void {
+    const parts = {
+      status,
+      headers,
+      framing: body.byteLength,
+      connection: "close",
+      date: this.#date.value(),
+    };
+    this.#writer.write(encodeResponse(parts, bodiless ? undefined : body));
+  }
+
+  /** Nothing waits for the wire any more. */
+  drained(): void {
+    if (this.#stream !== undefined) this.#stream.drained();
+    else if (this.#settle !== undefined) this.answerSent(this.#bytes);
+  }
+
+  /** The client is gone: the body is cancelled and `send` settles as incomplete. */
+  abandon(error: unknown): void {
+    const stream = this.#stream;
+    stream?.abandon(error);
+    this.#finish(this.#sent(stream?.bytes ?? 0, false, error));
+  }
+
+  answerSent(bytes: number): void {
+    this.#finish(this.#sent(bytes, true, undefined));
+    this.#owner.answered();
+  }
+
+  answerBroken(error: unknown, bytes: number): void {
+    this.#finish(this.#sent(bytes, false, error));
+    this.#owner.answerFailed(error);
+  }
+
+  wireLost(): void {
+    this.#owner.wireLost();
+  }
+
+  /** Every byte was written; the wire may still hold some up. */
+  #written(bytes: number): Promise<Sent> {
+    if (this.#writer.blocked || this.#writer.closed) {
+      this.#bytes = bytes;
+      const sent = this.#unsettled();
+      if (this.#writer.closed) this.#owner.wireLost();
+      return sent;
+    }
+    const sent = this.#sent(bytes, true, undefined);
+    this.#owner.answered();
+    return Promise.resolve(sent);
+  }
+
+  #unsettled(): Promise<Sent> {
+    return new Promise((resolve) => {
+      this.#settle = resolve;
+    });
+  }
+
+  #sent(bytes: number, complete: boolean, error: unknown): Sent {
+    return { bytes, complete, firstByteAt: this.#firstByteAt, error };
+  }
+
+  #finish(sent: Sent): void {
+    const settle = this.#settle;
+    this.#settle = undefined;
+    this.#stream = undefined;
+    settle?.(sent);
+  }
+}

@@ -1,0 +1,174 @@
+import { type Body, SluiceError } from "sluice/plugin";
+import { CR, LF } from "./bytes.ts";
+import { chunkHead, encodeLastChunk } from "./encoder.ts";
+import { CHUNKED, type Framing } from "./framing.ts";
+import type { WireWriter } from "./wire-writer.ts";
+
+// What is at hand is gathered up to this for one write: a copy costs less than a system call.
+const GATHER = 65_536;
+const CRLF = Uint8Array.of(CR, LF);
+
+/** Whom an {@link AnswerStream} tells how it ended; one of the three is called, once. */
+export interface AnswerOwner {
+  /** Every byte was taken by the kernel. */
+  answerSent(bytes: number): void;
+  /** The body failed or is not as long as announced: the client must see a broken answer. */
+  answerBroken(error: unknown, bytes: number): void;
+  /** The wire is closed already: the stream is to be abandoned. */
+  wireLost(): void;
+}
+
+/** An answer's body on its way to the wire: pulled chunk by chunk, only as fast as the wire takes it. */
+export class AnswerStream {
+  /** Body bytes handed to the wire. */
+  bytes = 0;
+  readonly #owner: AnswerOwner;
+  readonly #writer: WireWriter;
+  readonly #body: Body;
+  readonly #framing: Framing;
+  #out: Uint8Array[] = [];
+  #outBytes = 0;
+  #state: "reading" | "blocked" | "ended" | "over" = "reading";
+  readonly #arrived = (chunk: Uint8Array | null): void => {
+    if (this.#state === "reading") this.#run(chunk);
+  };
+  readonly #failed = (error: unknown): void => {
+    if (this.#state !== "over") this.#break(error);
+  };
+
+  /** @param framing a length, `CHUNKED` or `UNTIL_CLOSE` */
+  constructor(owner: AnswerOwner, writer: WireWriter, body: Body, framing: Framing) {
+    this.#owner = owner;
+    this.#writer = writer;
+    this.#body = body;
+    this.#framing = framing;
+  }
+
+  /** True when the body is complete and only the kernel holds the answer up. */
+  get ended(): boolean {
+    return this.#state === "ended";
+  }
+
+  /** Writes `head`, together with what of the body is at hand. */
+  start(head: Uint8Array): void {
+    this.#add(head);
+    this.#run(this.#read());
+  }
+
+  /** The wire takes bytes again, and nothing waits for it any more. */
+  drained(): void {
+    if (this.#state === "ended") {
+      this.#finish();
+    } else if (this.#state === "blocked") {
+      this.#state = "reading";
+      this.#run(this.#read());
+    }
+  }
+
+  /** The client left: the body is cancelled, nothing more is written or told. */
+  abandon(reason: unknown): void {
+    if (this.#state === "over") return;
+    this.#state = "over";
+    this.#out = [];
+    this.#body.cancel(reason);
+  }
+
+  #run(next: Uint8Array | null | Promise<Uint8Array | null> | undefined): void {
+    while (next !== undefined) {
+      if (next === null) {
+        this.#end();
+        return;
+      }
+      if (next instanceof Promise) {
+        // Nothing is held back: what is there leaves before the wait.
+        next.then(this.#arrived, this.#failed);
+        this.#flush();
+        return;
+      }
+      if (!this.#take(next)) return;
+      if (this.#outBytes >= GATHER && !this.#flush()) return;
+      if (this.#writer.blocked) {
+        this.#state = "blocked";
+        return;
+      }
+      next = this.#read();
+    }
+  }
+
+  /** Undefined when the body threw, which ended the answer. */
+  #read(): Uint8Array | null | Promise<Uint8Array | null> | undefined {
+    try {
+      return this.#body.read();
+    } catch (error) {
+      this.#break(error);
+      return undefined;
+    }
+  }
+
+  #take(chunk: Uint8Array): boolean {
+    const length = chunk.byteLength;
+    if (length === 0) return true;
+    if (this.#framing >= 0 && this.bytes + length > this.#framing) {
+      this.#break(wrongLength(this.#framing));
+      return false;
+    }
+    this.bytes += length;
+    if (this.#framing === CHUNKED) {
+      this.#add(Buffer.from(chunkHead(length), "latin1"));
+      this.#add(chunk);
+      this.#add(CRLF);
+    } else {
+      this.#add(chunk);
+    }
+    return true;
+  }
+
+  #end(): void {
+    if (this.#framing >= 0 && this.bytes !== this.#framing) {
+      this.#break(wrongLength(this.#framing));
+      return;
+    }
+    if (this.#framing === CHUNKED) this.#add(encodeLastChunk(this.#body.trailers));
+    if (!this.#flush()) return;
+    this.#state = "ended";
+    if (!this.#writer.blocked) this.#finish();
+  }
+
+  #finish(): void {
+    this.#state = "over";
+    this.#owner.answerSent(this.bytes);
+  }
+
+  #break(error: unknown): void {
+    if (!this.#flush()) return;
+    this.#state = "over";
+    this.#body.cancel(error);
+    this.#owner.answerBroken(error, this.bytes);
+  }
+
+  #add(bytes: Uint8Array): void {
+    this.#out.push(bytes);
+    this.#outBytes += bytes.byteLength;
+  }
+
+  /** False when the wire turned out to be closed, which ended the stream. */
+  #flush(): boolean {
+    const out = this.#out;
+    if (out.length > 0) {
+      const bytes = this.#outBytes;
+      this.#out = [];
+      this.#outBytes = 0;
+      if (out.length > 1 && bytes <= GATHER * 2) this.#writer.write(Buffer.concat(out, bytes));
+      else for (const piece of out) this.#writer.write(piece);
+    }
+    if (!this.#writer.closed) return true;
+    this.#owner.wireLost();
+    return false;
+  }
+}
+
+function wrongLength(announced: number): SluiceError {
+  return new SluiceError("internal", `the answer's body is not the ${announced} bytes that were announced`, {
+    reason: "answer_length",
+  });
+}

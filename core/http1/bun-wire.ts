@@ -1,0 +1,104 @@
+import type { Socket, SocketHandler } from "bun";
+import type { Wire, WireOwner } from "./wire.ts";
+
+/** What happens to a connection before anybody owns it. */
+export interface BunWireHooks {
+  /**
+   * The TCP connection stands. For TLS this comes before the handshake when `handshake` is given, and after it
+   * otherwise. Sets `wire.owner`.
+   */
+  opened(wire: BunWire): void;
+  /** TLS only. `authorized` says whether the peer's certificate was verified; `error` why not. */
+  handshake?(wire: BunWire, authorized: boolean, error: Error | null): void;
+}
+
+const NOBODY: WireOwner = { data() {}, drained() {}, ended() {}, closed() {} };
+
+/** A TCP, unix or TLS socket of `Bun.listen` or `Bun.connect` as a {@link Wire}; it is the socket's `data`. */
+export class BunWire implements Wire {
+  /** Undefined until it is connected, and after it closed. */
+  socket: Socket<BunWire> | undefined;
+  /** Who receives the events; may be exchanged at any time. */
+  owner: WireOwner;
+  /** Why it closed, where the platform said so (`ECONNRESET` …). Set before `closed` is called. */
+  closeError: Error | undefined;
+  #ended = false;
+
+  constructor(owner: WireOwner = NOBODY) {
+    this.owner = owner;
+  }
+
+  write(bytes: Uint8Array): number {
+    const socket = this.socket;
+    return socket === undefined ? -1 : socket.write(bytes);
+  }
+
+  pause(): void {
+    this.socket?.pause();
+  }
+
+  resume(): void {
+    this.socket?.resume();
+  }
+
+  end(): void {
+    if (this.#ended) return;
+    this.#ended = true;
+    // `shutdown` and not `end`: on this runtime `end` closes both directions.
+    this.socket?.shutdown();
+  }
+
+  close(): void {
+    this.socket?.end();
+  }
+
+  destroy(): void {
+    this.socket?.terminate();
+  }
+}
+
+/**
+ * The handler object for `Bun.listen({ socket, allowHalfOpen: true })` and `Bun.connect({ socket, data, … })`.
+ * One serves every connection: its callbacks go to `socket.data`. For `Bun.listen` the wires are made here, for
+ * `Bun.connect` pass `data: new BunWire(owner)`. `allowHalfOpen` must be true: without it a FIN closes both
+ * directions before `ended` is heard.
+ */
+export function bunSocketHandlers(hooks: BunWireHooks): SocketHandler<BunWire> {
+  const handlers: SocketHandler<BunWire> = {
+    open(socket) {
+      // A listener's sockets come without data, whatever the type says.
+      const wire = (socket.data as BunWire | undefined) ?? new BunWire();
+      wire.socket = socket;
+      socket.data = wire;
+      hooks.opened(wire);
+    },
+    data(socket, chunk) {
+      socket.data.owner.data(chunk);
+    },
+    drain(socket) {
+      socket.data.owner.drained();
+    },
+    end(socket) {
+      socket.data.owner.ended();
+    },
+    close(socket, error) {
+      const wire = socket.data;
+      if (wire.socket === undefined) return;
+      wire.socket = undefined;
+      wire.closeError = error;
+      const owner = wire.owner;
+      wire.owner = NOBODY;
+      owner.closed();
+    },
+    error(socket, error) {
+      // A failed TLS session, or a defect of ours in a callback: either way this connection is over.
+      socket.data.closeError ??= error;
+      socket.terminate();
+    },
+  };
+  const handshake = hooks.handshake;
+  if (handshake !== undefined) {
+    handlers.handshake = (socket, authorized, error) => handshake.call(hooks, socket.data, authorized, error);
+  }
+  return handlers;
+}

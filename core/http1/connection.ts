@@ -1,0 +1,451 @@
+import {
+  type Body,
+  BytesBody,
+  type Clock,
+  type ConnectionFacts,
+  ERROR_CODES,
+  type HeaderList,
+  type Log,
+  SluiceError,
+} from "sluice/plugin";
+import type { Limits } from "../../config/types.ts";
+import type { HttpDate } from "../listener/http-date.ts";
+import type { GatewayHandler, Sent } from "../listener/inbound.ts";
+import { AnswerSender, type AnswerSenderOwner } from "./answer-sender.ts";
+import type { Sweepable } from "./deadlines.ts";
+import { NO_BODY } from "./framing.ts";
+import { HeldBytes } from "./held-bytes.ts";
+import { Http1Inbound, type Responder } from "./http1-inbound.ts";
+import { MessageError } from "./message-error.ts";
+import type { RequestHead } from "./message-head.ts";
+import { RequestBody, type RequestBodyOwner } from "./request-body.ts";
+import { RequestParser } from "./request-parser.ts";
+import type { Wire, WireOwner } from "./wire.ts";
+import { WireWriter } from "./wire-writer.ts";
+
+/** What the connections of one server share. */
+export interface ConnectionHost {
+  readonly handler: GatewayHandler;
+  readonly limits: () => Limits;
+  readonly clock: Clock;
+  readonly log: Log;
+  readonly date: HttpDate;
+  /** No connection is kept for another request. */
+  readonly draining: boolean;
+  /** The connection is gone. */
+  released(connection: Http1Connection): void;
+}
+
+/** What is kept of requests sent ahead; above, reading pauses. */
+const HELD_BYTES = 65_536;
+const HELD_PIECES = 64;
+/** After our FIN the client's bytes are thrown away for a while: a reset would overtake the answer (RFC 9112 §9.6). */
+const LINGER_TIME = 2_000;
+const LINGER_BYTES = 1_048_576;
+/** How long the platform and a TLS peer may take to close. */
+const CLOSE_TIME = 5_000;
+const NOTHING = new Uint8Array(0);
+
+const OPEN = 0;
+/** The last answer was written: FIN goes out behind it, and what comes in is thrown away. */
+const LINGERING = 1;
+/** Both directions were closed; the wire has not said so yet. */
+const CLOSING = 2;
+const CLOSED = 3;
+
+// Why reading is paused, as bits.
+const BY_BODY = 1;
+const BY_PIPELINE = 2;
+const BY_WASTE = 4;
+
+/** One HTTP/1.1 connection of a client: requests one at a time, in order. */
+export class Http1Connection implements WireOwner, RequestBodyOwner, AnswerSenderOwner, Responder, Sweepable {
+  readonly facts: ConnectionFacts;
+  readonly #host: ConnectionHost;
+  readonly #wire: Wire;
+  readonly #writer: WireWriter;
+  readonly #parser: RequestParser;
+  readonly #answers: AnswerSender;
+  #limits: Limits;
+  #mode = OPEN;
+  /** Whether the connection ends with the answer under way. */
+  #last = false;
+  /** What comes in has no meaning any more: a body broke off. */
+  #deaf = false;
+  #processing = false;
+  #paused = 0;
+  /** Bytes thrown away after the last answer. */
+  #wasted = 0;
+  /** Monotonic milliseconds at which the client has been silent, or has not read, for too long; 0 for never. */
+  #readBy = 0;
+  #writeBy = 0;
+  /** The request under way: from its head to the end of its answer. */
+  #inbound: Http1Inbound | undefined;
+  /** Made for the first body. */
+  #body: RequestBody | undefined;
+  /** Made for the first bytes that come too early. */
+  #held: HeldBytes | undefined;
+
+  constructor(host: ConnectionHost, wire: Wire, facts: ConnectionFacts) {
+    this.#host = host;
+    this.#wire = wire;
+    this.facts = facts;
+    this.#limits = host.limits();
+    this.#writer = new WireWriter(wire);
+    this.#parser = new RequestParser(this.#limits);
+    this.#answers = new AnswerSender(this, this.#writer, host.clock, host.date);
+    this.#readBy = this.#now() + this.#limits.idleTimeout;
+  }
+
+  // What the wire tells.
+
+  data(chunk: Uint8Array): void {
+    if (this.#mode !== OPEN || this.#deaf) this.#waste(chunk.byteLength);
+    else if (this.#held === undefined || this.#held.empty) this.#process(chunk);
+    else {
+      this.#held.push(chunk);
+      this.#boundHeld(this.#held);
+    }
+  }
+
+  drained(): void {
+    this.#writeBy = 0;
+    if (!this.#writer.drained()) return;
+    if (this.#mode === LINGERING) this.#sendFin();
+    else this.#answers.drained();
+  }
+
+  ended(): void {
+    if (this.#mode === LINGERING) {
+      if (!this.#writer.blocked) this.#close();
+    } else if (this.#mode === OPEN) {
+      if (this.#inbound === undefined) this.#close();
+      // An answer that waits for the kernel only is still delivered.
+      else if (this.#answers.flushing) this.#last = true;
+      else this.#leave(clientGone());
+    }
+  }
+
+  closed(): void {
+    if (this.#inbound === undefined) this.#release();
+    else this.#leave(clientGone());
+  }
+
+  // What the server and its timer tell.
+
+  /** Closes now, whatever is under way. */
+  destroy(): void {
+    this.#leave(new SluiceError("draining", ERROR_CODES.draining.meaning, { reason: "shutdown" }));
+  }
+
+  /** `ConnectionHost.draining` turned true: closes if there is nothing to do. */
+  drain(): void {
+    if (this.#mode === OPEN && this.#inbound === undefined && !this.#parser.started) this.#close();
+  }
+
+  sweep(now: number): void {
+    if (this.#readBy !== 0 && now >= this.#readBy) this.#readTimedOut();
+    if (!this.#writer.blocked) return;
+    // The client reads too slowly for the kernel to take a single byte.
+    if (this.#writeBy === 0) this.#writeBy = now + this.#limits.idleTimeout;
+    else if (now >= this.#writeBy) {
+      this.#leave(
+        new SluiceError("client_closed", "the client stopped reading", { reason: "client.stalled" }),
+      );
+    }
+  }
+
+  #readTimedOut(): void {
+    this.#readBy = 0;
+    if (this.#mode === LINGERING) {
+      this.#close();
+    } else if (this.#mode === CLOSING) {
+      this.#release();
+      this.#wire.destroy();
+    } else if (this.#inbound !== undefined) {
+      this.#body?.fail(
+        new SluiceError("request_timeout", "the request's body came too slowly", { reason: "timeout.body" }),
+      );
+    } else if (this.#parser.started) {
+      this.#refuse(new MessageError("request_timeout", "timeout.head", "the request's head came too slowly"));
+    } else {
+      this.#close();
+    }
+  }
+
+  // Requests in.
+
+  #process(chunk: Uint8Array): void {
+    const end = chunk.byteLength;
+    let at = 0;
+    this.#processing = true;
+    while (at < end && this.#mode === OPEN && !this.#deaf) {
+      if (this.#body?.incoming) {
+        at = this.#body.read(chunk, at);
+      } else if (this.#inbound === undefined) {
+        at = this.#readHead(chunk, at);
+      } else {
+        this.#held ??= new HeldBytes();
+        this.#held.unshift(chunk.subarray(at));
+        this.#boundHeld(this.#held);
+        break;
+      }
+    }
+    this.#processing = false;
+  }
+
+  #boundHeld(held: HeldBytes): void {
+    if (held.bytes > HELD_BYTES || held.pieces > HELD_PIECES) this.#pause(BY_PIPELINE);
+  }
+
+  /** Goes on with what was held back while an answer was on its way. */
+  #advance(): void {
+    const held = this.#held;
+    if (held === undefined) return;
+    while (this.#inbound === undefined && this.#mode === OPEN) {
+      const chunk = held.shift();
+      if (chunk === undefined) break;
+      this.#process(chunk);
+    }
+    if (held.bytes <= HELD_BYTES >> 1) this.#unpause(BY_PIPELINE);
+  }
+
+  #readHead(chunk: Uint8Array, from: number): number {
+    const parser = this.#parser;
+    const begun = parser.started;
+    if (!begun) this.#limits = parser.limits = this.#host.limits();
+    let head: RequestHead | undefined;
+    try {
+      head = parser.parse(chunk, from);
+    } catch (error) {
+      this.#refuse(error);
+      return chunk.byteLength;
+    }
+    if (head !== undefined) return this.#begin(head, chunk, parser.next);
+    if (!begun && parser.started) this.#readBy = this.#now() + this.#limits.headerTimeout;
+    return chunk.byteLength;
+  }
+
+  /** A request's head is in; `at` is where its body begins in `chunk`. Answers where reading goes on. */
+  #begin(head: RequestHead, chunk: Uint8Array, at: number): number {
+    const { framing } = head;
+    const limit = this.#limits.body;
+    if (framing > limit) {
+      const { meaning } = ERROR_CODES.payload_too_large;
+      this.#refuse(new MessageError("payload_too_large", "limits.body", meaning));
+      return chunk.byteLength;
+    }
+    this.#readBy = 0;
+    let body: Body | null = null;
+    let next = at;
+    if (framing === 0) {
+      body = new BytesBody(NOTHING);
+    } else if (framing > 0 && chunk.byteLength - at >= framing) {
+      next = at + framing;
+      body = new BytesBody(chunk.subarray(at, next));
+    } else if (framing !== NO_BODY) {
+      this.#body ??= new RequestBody(this);
+      body = this.#body.begin(framing, limit, head.expectContinue);
+    }
+    const inbound = (this.#inbound = new Http1Inbound(this, head, body));
+    if (this.#body?.incoming) {
+      next = this.#body.read(chunk, at);
+      if (this.#body.awaitsContinue) this.#readBy = 0;
+    }
+    try {
+      this.#host.handler.handle(inbound);
+    } catch (error) {
+      this.#host.log.error({ err: error }, "the gateway failed to take a request");
+      if (this.#inbound === inbound) this.answerFailed(error);
+    }
+    return next;
+  }
+
+  /** Answers what never became a request, and closes. */
+  #refuse(thrown: unknown): void {
+    const { method, rawTarget, version } = this.#parser;
+    const { handler, log } = this.#host;
+    let error = thrown;
+    if (!(error instanceof MessageError)) {
+      log.error({ err: error }, "reading a request failed");
+      error = new MessageError("internal", "internal", ERROR_CODES.internal.meaning);
+    }
+    const { code, reason, message } = error as MessageError;
+    try {
+      const { headers, body } = handler.rejected({
+        connection: this.facts,
+        httpVersion: version ?? "1.1",
+        code,
+        reason,
+        message,
+        method,
+        rawTarget,
+      });
+      this.#answers.refuse(ERROR_CODES[code].status, headers, body, method === "HEAD");
+    } catch (failure) {
+      log.error({ err: failure }, "the gateway failed to refuse a request");
+    }
+    this.#shutDown();
+  }
+
+  // What the request's body tells.
+
+  bodyPaused(paused: boolean): void {
+    if (paused) this.#pause(BY_BODY);
+    else this.#unpause(BY_BODY);
+    this.bodyProgressed();
+  }
+
+  bodyProgressed(): void {
+    // While we do not read, the client cannot be late.
+    this.#readBy = this.#paused === 0 && this.#body?.incoming ? this.#now() + this.#limits.bodyTimeout : 0;
+  }
+
+  bodyDone(): void {
+    this.#readBy = 0;
+    this.#unpause(BY_BODY | BY_WASTE);
+    // The rest of a body whose request was answered before.
+    if (this.#inbound === undefined) this.#awaitRequest();
+  }
+
+  bodyFailed(): void {
+    this.#deaf = this.#last = true;
+    this.#readBy = 0;
+    this.#unpause(BY_BODY);
+    if (this.#inbound === undefined) this.#close();
+  }
+
+  bodyWasted(): void {
+    this.#last = true;
+    if (this.#inbound === undefined) this.#shutDown();
+    // The client has to wait for its answer.
+    else this.#pause(BY_WASTE);
+  }
+
+  bodyWanted(): void {
+    this.#answers.sendContinue();
+    this.bodyProgressed();
+  }
+
+  // Answers out.
+
+  respond(inbound: Http1Inbound, status: number, headers: HeaderList, body: Body | null): Promise<Sent> {
+    return this.#answers.send(inbound, status, headers, body);
+  }
+
+  inform(inbound: Http1Inbound, status: number, headers: HeaderList): void {
+    this.#answers.inform(inbound, status, headers);
+  }
+
+  isLast(inbound: Http1Inbound, closes: boolean): boolean {
+    this.#last ||= closes || !inbound.keepAlive || this.#host.draining || this.#body?.hopeless === true;
+    return this.#last;
+  }
+
+  answered(): void {
+    this.#writeBy = 0;
+    const body = this.#body;
+    if (body?.incoming) body.abandon();
+    if (this.#last || this.#host.draining || body?.hopeless) {
+      this.#shutDown();
+    } else if (body?.incoming) {
+      this.#inbound = undefined;
+      this.bodyProgressed();
+    } else {
+      this.#awaitRequest();
+    }
+  }
+
+  wireLost(): void {
+    this.#leave(clientGone());
+  }
+
+  answerFailed(error: unknown): void {
+    this.#inbound?.detach(error);
+    this.#inbound = undefined;
+    this.#release();
+    this.#wire.destroy();
+    this.#body?.lose(error);
+  }
+
+  #awaitRequest(): void {
+    this.#inbound = undefined;
+    this.#readBy = this.#now() + this.#limits.idleTimeout;
+    if (!this.#processing) this.#advance();
+  }
+
+  // The end.
+
+  /** FIN once everything is written, then a while of throwing away what the client still sends. */
+  #shutDown(): void {
+    this.#mode = LINGERING;
+    this.#inbound = undefined;
+    this.#held?.clear();
+    this.#body?.lose(undefined);
+    this.#readBy = 0;
+    this.#unpause(this.#paused);
+    if (!this.#writer.blocked) this.#sendFin();
+  }
+
+  #sendFin(): void {
+    this.#readBy = this.#now() + LINGER_TIME;
+    this.#wire.end();
+  }
+
+  #waste(bytes: number): void {
+    this.#wasted += bytes;
+    if (this.#wasted > LINGER_BYTES) this.#pause(BY_WASTE);
+  }
+
+  /** Closes both directions; what was written is still delivered. */
+  #close(): void {
+    this.#mode = CLOSING;
+    this.#held?.clear();
+    this.#readBy = this.#now() + CLOSE_TIME;
+    this.#wire.close();
+  }
+
+  /** The client left, or is treated as if it had. */
+  #leave(error: SluiceError): void {
+    const inbound = this.#inbound;
+    this.#inbound = undefined;
+    this.#release();
+    this.#wire.destroy();
+    this.#body?.lose(error);
+    this.#answers.abandon(error);
+    if (inbound === undefined) return;
+    inbound.detach(error);
+    try {
+      inbound.onGone?.(error);
+    } catch (failure) {
+      this.#host.log.error({ err: failure }, "the gateway failed to let a client go");
+    }
+  }
+
+  #release(): void {
+    if (this.#mode === CLOSED) return;
+    this.#mode = CLOSED;
+    this.#held?.clear();
+    this.#readBy = this.#writeBy = 0;
+    this.#host.released(this);
+  }
+
+  #now(): number {
+    return this.#host.clock.monotonic();
+  }
+
+  #pause(why: number): void {
+    if (this.#paused === 0) this.#wire.pause();
+    this.#paused |= why;
+  }
+
+  #unpause(why: number): void {
+    if (this.#paused === 0) return;
+    this.#paused &= ~why;
+    if (this.#paused === 0) this.#wire.resume();
+  }
+}
+
+function clientGone(): SluiceError {
+  return new SluiceError("client_closed", ERROR_CODES.client_closed.meaning, { reason: "client.gone" });
+}

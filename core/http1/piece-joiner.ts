@@ -1,0 +1,58 @@
+// Below this, copying costs less than a view and a queue entry for each piece do.
+const SMALL = 4096;
+const JOINED = 16_384;
+
+/**
+ * Passes on the pieces that a chunked body lies in. Large ones go out as views of the input. Small ones that
+ * follow each other are joined: chunks of one byte each would otherwise cost their reader a hundred times their size.
+ */
+export class PieceJoiner {
+  readonly #emit: (bytes: Uint8Array) => void;
+  /** A small piece that waits for the next. */
+  #first: Uint8Array | undefined;
+  #joined: Uint8Array | undefined;
+  #filled = 0;
+
+  constructor(emit: (bytes: Uint8Array) => void) {
+    this.#emit = emit;
+  }
+
+  /** The bytes `from` … `to` of `chunk` are the body's next. */
+  add(chunk: Uint8Array, from: number, to: number): void {
+    const length = to - from;
+    if (length >= SMALL || this.#filled + length > JOINED) this.flush();
+    const piece = length === chunk.byteLength ? chunk : chunk.subarray(from, to);
+    if (length >= SMALL) {
+      this.#emit(piece);
+    } else if (this.#joined !== undefined) {
+      this.#append(piece);
+    } else if (this.#first === undefined) {
+      this.#first = piece;
+    } else {
+      const rest = chunk.byteLength - from;
+      this.#joined = new Uint8Array(Math.min(JOINED, this.#first.byteLength + rest));
+      this.#append(this.#first);
+      this.#append(piece);
+      this.#first = undefined;
+    }
+  }
+
+  /** Emits what waits: call at the end of each input, which pieces must not outlive unseen. */
+  flush(): void {
+    const first = this.#first;
+    if (first !== undefined) {
+      this.#first = undefined;
+      this.#emit(first);
+    } else if (this.#joined !== undefined) {
+      const joined = this.#joined.subarray(0, this.#filled);
+      this.#joined = undefined;
+      this.#filled = 0;
+      this.#emit(joined);
+    }
+  }
+
+  #append(piece: Uint8Array): void {
+    this.#joined!.set(piece, this.#filled);
+    this.#filled += piece.byteLength;
+  }
+}

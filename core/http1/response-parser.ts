@@ -1,0 +1,127 @@
+import { HeaderList } from "sluice/plugin";
+import { connectionOptions, contentLength, isChunked, OPTION } from "./field-values.ts";
+import { CONNECTION, CONTENT_LENGTH, TRANSFER_ENCODING } from "./field-names.ts";
+import { CHUNKED, type Framing, NO_BODY, UNTIL_CLOSE } from "./framing.ts";
+import { type HeadScanner, returnScanner, takeScanner } from "./head-scanner.ts";
+import { MessageError } from "./message-error.ts";
+import type { HeadLimits, ResponseHead } from "./message-head.ts";
+
+// The reason phrase says nothing to anybody; it may not be endless.
+const STATUS_LINE_MAX = 1024;
+
+/** Reads the heads of answers of one connection, one after the other; a 1xx is a head like the others. */
+export class ResponseParser {
+  /** May be exchanged between two heads. */
+  limits: HeadLimits;
+  /** Index in the last `chunk` of the first byte after the head; valid when `parse` answered one. */
+  next = 0;
+  /** Held only while a head is not complete. */
+  #scanner: HeadScanner | undefined;
+
+  constructor(limits: HeadLimits) {
+    this.limits = limits;
+  }
+
+  /** Whether a part of a head is in. */
+  get started(): boolean {
+    return this.#scanner !== undefined && this.#scanner.started;
+  }
+
+  /**
+   * As {@link RequestParser.parse}; `requestMethod` decides whether there is a body (RFC 9112 §6.3 item 1).
+   * @throws MessageError
+   */
+  parse(chunk: Uint8Array, from: number, requestMethod: string): ResponseHead | undefined {
+    let scanner = this.#scanner;
+    if (scanner === undefined) {
+      scanner = takeScanner();
+      this.#scanner = scanner;
+      scanner.beginResponse(this.limits, STATUS_LINE_MAX);
+    }
+    if (!scanner.feed(chunk, from)) return undefined;
+    this.#scanner = undefined;
+    this.next = scanner.next;
+    try {
+      return head(scanner, requestMethod);
+    } finally {
+      returnScanner(scanner);
+    }
+  }
+}
+
+function head(scanner: HeadScanner, requestMethod: string): ResponseHead {
+  const text = scanner.text;
+  const status = statusOf(text, scanner.startLength);
+  const version = text[7] === "1" ? "1.1" : "1.0";
+
+  const flat: string[] = [];
+  let length: number | undefined;
+  let coding: string | undefined;
+  let options = 0;
+  for (let i = 0; i < scanner.count; i++) {
+    const value = scanner.value(i);
+    switch (scanner.nameId(i)) {
+      case CONTENT_LENGTH:
+        if (length !== undefined) throw bad("content_length.duplicate", "more than one Content-Length");
+        length = contentLength(value);
+        if (length < 0) throw bad("content_length", "an illegal Content-Length");
+        break;
+      case TRANSFER_ENCODING:
+        if (coding !== undefined) throw bad("transfer_encoding.duplicate", "more than one Transfer-Encoding");
+        coding = value;
+        continue;
+      case CONNECTION:
+        options |= connectionOptions(value);
+        break;
+    }
+    flat.push(scanner.name(i), value);
+  }
+
+  // RFC 9112 §6.1: a client must not trust framing that says both, nor chunked from HTTP/1.0.
+  if (coding !== undefined) {
+    if (length !== undefined) throw bad("framing.both", "both Content-Length and Transfer-Encoding");
+    if (version === "1.0") throw bad("transfer_encoding", "Transfer-Encoding in HTTP/1.0");
+    if (!isChunked(coding)) throw bad("transfer_encoding", "a transfer coding other than chunked");
+  }
+  const framing = framingOf(status, requestMethod, length, coding);
+  const persistent =
+    version === "1.1"
+      ? (options & OPTION.close) === 0
+      : (options & (OPTION.close | OPTION.keepAlive)) === OPTION.keepAlive;
+  // RFC 9110 §8.6, RFC 9112 §6.1: 1xx and 204 carry no framing; bytes that follow it all the same are a trap.
+  const trap = (status < 200 || status === 204) && (coding !== undefined || (length ?? 0) > 0);
+  return {
+    status,
+    version,
+    headers: new HeaderList(flat),
+    framing,
+    keepAlive: persistent && framing !== UNTIL_CLOSE && status !== 101 && !trap,
+  };
+}
+
+/** RFC 9112 §4: `HTTP-version SP status-code SP [reason]`; servers that leave the last space out are forgiven. */
+function statusOf(text: string, length: number): number {
+  if (!text.startsWith("HTTP/1.") || length < 12) throw bad("status_line", "not an HTTP/1 status line");
+  if (text[7] !== "1" && text[7] !== "0") throw bad("status_line", "an HTTP version that is not spoken here");
+  if (text[8] !== " " || (length > 12 && text[12] !== " "))
+    throw bad("status_line", "an illegal status line");
+  const status = contentLength(text.slice(9, 12));
+  if (status < 100) throw bad("status_line", "an illegal status code");
+  return status;
+}
+
+/** RFC 9112 §6.3. */
+function framingOf(
+  status: number,
+  requestMethod: string,
+  length: number | undefined,
+  coding: string | undefined,
+): Framing {
+  if (requestMethod === "HEAD" || status < 200 || status === 204 || status === 304) return NO_BODY;
+  if (coding !== undefined) return CHUNKED;
+  return length ?? UNTIL_CLOSE;
+}
+
+function bad(reason: string, what: string): MessageError {
+  return new MessageError("bad_request", `malformed.${reason}`, `malformed answer: ${what}`);
+}

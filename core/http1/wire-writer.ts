@@ -1,0 +1,66 @@
+import type { Wire } from "./wire.ts";
+
+/**
+ * Writes to a wire and keeps what it did not take, so that a caller offers bytes once. Bounded by its caller:
+ * who produces a body stops while `blocked`.
+ */
+export class WireWriter {
+  readonly #wire: Wire;
+  /** What the wire did not take, in order. */
+  #rest: Uint8Array[] | undefined;
+  #closed = false;
+
+  constructor(wire: Wire) {
+    this.#wire = wire;
+  }
+
+  /** True once the wire has refused bytes because it is closed. */
+  get closed(): boolean {
+    return this.#closed;
+  }
+
+  /** True while bytes wait for the wire: write nothing more that can wait. */
+  get blocked(): boolean {
+    return this.#rest !== undefined;
+  }
+
+  /**
+   * Writes, or queues behind what waits. The bytes may wait inside: they must not change.
+   * Answers false once the wire is closed.
+   */
+  write(bytes: Uint8Array): boolean {
+    if (this.#rest !== undefined) {
+      this.#rest.push(bytes);
+      return true;
+    }
+    const taken = this.#wire.write(bytes);
+    if (taken === bytes.byteLength) return true;
+    if (taken < 0) {
+      this.#closed = true;
+      return false;
+    }
+    this.#rest = [bytes.subarray(taken)];
+    return true;
+  }
+
+  /** Call at the wire's `drained`. True when nothing waits any more (or ever will: the wire is closed). */
+  drained(): boolean {
+    const rest = this.#rest;
+    if (rest === undefined) return true;
+    for (let i = 0; i < rest.length; i++) {
+      const bytes = rest[i]!;
+      const taken = this.#wire.write(bytes);
+      if (taken < 0) {
+        this.#closed = true;
+        break;
+      }
+      if (taken < bytes.byteLength) {
+        rest[i] = bytes.subarray(taken);
+        rest.splice(0, i);
+        return false;
+      }
+    }
+    this.#rest = undefined;
+    return true;
+  }
+}

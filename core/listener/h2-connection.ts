@@ -1,0 +1,283 @@
+import type { Http2Server, ServerHttp2Session, ServerHttp2Stream } from "node:http2";
+import { BytesBody, type ConnectionFacts, ERROR_CODES, HeaderList } from "sluice/plugin";
+import { MessageError } from "../http1/message-error.ts";
+import type { Wire, WireOwner } from "../http1/wire.ts";
+import {
+  COMPRESSION_ERROR,
+  END_STREAM,
+  ENHANCE_YOUR_CALM,
+  FLOW_CONTROL_ERROR,
+  FRAME_SIZE_ERROR,
+  goaway,
+  MAX_STREAM_ID,
+  NO_ERROR,
+  PROTOCOL_ERROR,
+} from "./h2-frames.ts";
+import { H2Guard, type GuardLimits, type Violation } from "./h2-guard.ts";
+import { isGrpc, rawField, readRequestHead } from "./h2-headers.ts";
+import { H2Inbound, type StreamHost } from "./h2-inbound.ts";
+import type { H2Shared } from "./h2-shared.ts";
+import { H2Socket } from "./h2-socket.ts";
+import type { Rejection } from "./inbound.ts";
+
+/** Milliseconds that a closing connection may take to send its last frames and to hear the peer's FIN. */
+const LINGER = 2_000;
+/** Milliseconds that a client has to acknowledge the first GOAWAY before the second one goes out. */
+const GOAWAY_GRACE = 1_000;
+/**
+ * Bytes of request bodies that a client may send ahead of the reader on one stream, and unacknowledged on all of
+ * them. One number for both: this runtime opens a stream's window only once half of the connection's was used,
+ * so with a smaller stream window an upload would stop for good.
+ */
+export const RECEIVE_WINDOW = 262_144;
+
+/** One HTTP/2 connection: the guard before it, the session of `node:http2` behind it, its deadlines. */
+export class H2Connection implements WireOwner, StreamHost {
+  readonly shared: H2Shared;
+  readonly facts: ConnectionFacts;
+  readonly #guard: H2Guard;
+  readonly #socket: H2Socket;
+  readonly #session: ServerHttp2Session;
+  readonly #closed: (connection: H2Connection) => void;
+  /** Requests whose body is coming in. */
+  readonly #receiving = new Set<H2Inbound>();
+  readonly #openedAt: number;
+  #streams = 0;
+  #highest = 0;
+  #brokenStreams = 0;
+  #idleSince: number;
+  /** When the connection began to close; 0 while it lives. Nothing is read then. */
+  #closingAt = 0;
+  /** When the first GOAWAY of a drain left; 0 before. */
+  #drainingAt = 0;
+
+  constructor(
+    shared: H2Shared,
+    server: Http2Server,
+    guardLimits: GuardLimits,
+    wire: Wire,
+    facts: ConnectionFacts,
+    closed: (connection: H2Connection) => void,
+  ) {
+    this.shared = shared;
+    this.facts = facts;
+    this.#closed = closed;
+    this.#openedAt = shared.now;
+    this.#idleSince = shared.now;
+    const guard = new H2Guard(guardLimits);
+    this.#guard = guard;
+    this.#socket = new H2Socket(wire, shared.scratch, (bytes) => guard.earn(bytes));
+    let session: ServerHttp2Session | undefined;
+    server.once("session", (opened) => {
+      session = opened;
+    });
+    server.emit("connection", this.#socket);
+    if (session === undefined) throw new Error("node:http2 made no session for a connection");
+    this.#session = session;
+    session.on("error", (error: Error) => this.#sessionFailed(error));
+    session.on("close", () => this.#startClosing());
+    session.on("stream", (stream, _headers, flags, raw) => this.#stream(stream, flags, raw));
+    session.setLocalWindowSize(RECEIVE_WINDOW);
+  }
+
+  data(chunk: Uint8Array): void {
+    if (this.#closingAt !== 0) return;
+    const violation = this.#guard.inspect(chunk, this.shared.now);
+    if (violation === undefined) this.#socket.emit("data", chunk);
+    else this.#punish(violation);
+  }
+
+  drained(): void {
+    this.#socket.drained();
+  }
+
+  ended(): void {
+    // A client that cannot send any more cannot open windows either: it left.
+    this.#socket.abort();
+  }
+
+  closed(): void {
+    this.#startClosing();
+    this.#socket.destroyed = true;
+    this.#socket.emit("close");
+    this.#closed(this);
+  }
+
+  streamClosed(inbound: H2Inbound, aborted: boolean): void {
+    this.#receiving.delete(inbound);
+    if (--this.#streams === 0) this.#idleSince = this.shared.now;
+    if (!aborted || this.#closingAt !== 0) return;
+    // More broken streams than the client reset itself: it makes us reset them (CVE-2025-8671).
+    if (++this.#brokenStreams <= this.#guard.resetsSeen) return;
+    const violation = this.#guard.chargeReset(this.shared.now);
+    if (violation !== undefined) this.#punish(violation);
+  }
+
+  /** Enforces the deadlines; `now` as in {@link H2Shared}. */
+  sweep(now: number): void {
+    const limits = this.shared.limits();
+    if (this.#closingAt !== 0) {
+      if (now - this.#closingAt >= LINGER) this.#socket.abort();
+      return;
+    }
+    const headSince = this.#guard.greeted ? this.#guard.headSince : this.#openedAt;
+    if (headSince !== 0 && now - headSince >= limits.headerTimeout) {
+      const message = "a header block came too slowly";
+      this.#reject({ code: "request_timeout", reason: "timeout.header", message });
+      this.#close(ENHANCE_YOUR_CALM, message);
+      return;
+    }
+    for (const inbound of this.#receiving) inbound.checkIdle(now, limits.bodyTimeout);
+    if (this.#drainingAt !== 0) {
+      if (now - this.#drainingAt >= GOAWAY_GRACE) this.#session.close();
+    } else if (this.#streams === 0 && now - this.#idleSince >= limits.idleTimeout) {
+      this.#session.close();
+    }
+  }
+
+  /**
+   * RFC 9113 §6.8: first a GOAWAY that refuses nothing, and only when the client has answered a PING the one that
+   * names the last stream: a request that was on its way meanwhile is served, not lost.
+   */
+  drain(): void {
+    if (this.#drainingAt !== 0 || this.#closingAt !== 0) return;
+    this.#drainingAt = this.shared.now;
+    if (this.#streams === 0 && this.#guard.greeted) {
+      this.#session.close();
+      return;
+    }
+    this.#session.goaway(NO_ERROR, MAX_STREAM_ID);
+    this.#session.ping(() => {
+      if (this.#closingAt === 0) this.#session.close();
+    });
+  }
+
+  destroy(): void {
+    this.#socket.abort();
+  }
+
+  #stream(stream: ServerHttp2Stream, flags: number, raw: readonly string[]): void {
+    stream.on("error", ignore);
+    const id = stream.id ?? 0;
+    if (id <= this.#highest) {
+      // RFC 9113 §5.1.1.
+      this.#punish({
+        h2Code: PROTOCOL_ERROR,
+        reason: "http2.stream_id",
+        message: "stream identifiers go back",
+      });
+      return;
+    }
+    this.#highest = id;
+    this.#streams++;
+    const ended = (flags & END_STREAM) !== 0;
+    try {
+      const head = readRequestHead(raw, this.shared.limits());
+      this.#checkServed(head.grpc);
+      const inbound = new H2Inbound(this, stream, head, ended);
+      if (!ended) this.#receiving.add(inbound);
+      this.#handle(inbound);
+    } catch (error) {
+      if (!(error instanceof MessageError)) throw error;
+      this.#refuse(stream, raw, ended, error);
+    }
+  }
+
+  #handle(inbound: H2Inbound): void {
+    try {
+      this.shared.handler.handle(inbound);
+    } catch (error) {
+      this.shared.log.error({ err: error }, "the gateway threw on a request");
+      inbound.abandon(error);
+    }
+  }
+
+  #checkServed(grpc: boolean): void {
+    const protocols = this.shared.protocols();
+    if (protocols.includes(grpc ? "grpc" : "http2")) return;
+    throw grpc
+      ? new MessageError("not_implemented", "protocol", "gRPC is not served here")
+      : new MessageError("unsupported_media_type", "protocol", "only gRPC is served here");
+  }
+
+  /** Answers a request that goes no further, in the caller's protocol. */
+  #refuse(stream: ServerHttp2Stream, raw: readonly string[], ended: boolean, error: MessageError): void {
+    const method = rawField(raw, ":method") ?? "";
+    const target = rawField(raw, ":path") ?? "";
+    const { code, reason, message } = error;
+    const answer = this.#reject({ code, reason, message, method, rawTarget: target });
+    const grpc = isGrpc(rawField(raw, "content-type") ?? "");
+    const head = { method, target, authority: "", headers: new HeaderList(), grpc };
+    const inbound = new H2Inbound(
+      this,
+      stream,
+      { ...head, contentLength: undefined, expectContinue: false },
+      ended,
+    );
+    inbound.body?.cancel();
+    if (grpc) {
+      const headers = answer.headers.copy();
+      headers.set("content-type", "application/grpc");
+      headers.set("grpc-status", String(ERROR_CODES[code].grpc));
+      headers.set("grpc-message", encodeURIComponent(message));
+      void inbound.respond(200, headers, null);
+    } else {
+      void inbound.respond(ERROR_CODES[code].status, answer.headers, new BytesBody(answer.body));
+    }
+  }
+
+  #reject(
+    what: Pick<Rejection, "code" | "reason" | "message"> & Partial<Rejection>,
+  ): ReturnType<H2Shared["handler"]["rejected"]> {
+    const rejection = { method: undefined, rawTarget: undefined, ...what };
+    return this.shared.handler.rejected({ ...rejection, connection: this.facts, httpVersion: "2" });
+  }
+
+  #punish(violation: Violation): void {
+    const { h2Code, reason, message } = violation;
+    const code = h2Code === ENHANCE_YOUR_CALM ? "rate_limited" : "bad_request";
+    this.#reject({ code, reason, message });
+    this.#close(h2Code, message);
+  }
+
+  /** Says why and closes, streams and all. */
+  #close(h2Code: number, message: string): void {
+    if (this.#closingAt !== 0) return;
+    this.#startClosing();
+    this.#session.destroy(new Error(message), h2Code);
+    this.#socket.write(goaway(this.#guard.lastStream, h2Code, message));
+  }
+
+  /** The session found the connection broken, and has ended its socket without a GOAWAY. */
+  #sessionFailed(error: Error & { code?: string; errno?: number }): void {
+    if (this.#closingAt !== 0) return;
+    this.#startClosing();
+    if (error.code !== "ERR_HTTP2_ERROR" && error.code !== "ERR_HTTP2_TOO_MANY_INVALID_FRAMES") {
+      // The client said GOAWAY with an error of its own, or the like.
+      this.shared.log.debug({ err: error }, "an HTTP/2 session failed");
+      return;
+    }
+    const h2Code = error.errno === undefined ? ENHANCE_YOUR_CALM : (CODES.get(error.errno) ?? PROTOCOL_ERROR);
+    const flood = h2Code === ENHANCE_YOUR_CALM;
+    this.#reject({
+      code: flood ? "rate_limited" : "bad_request",
+      reason: flood ? "http2.frame_flood" : "http2.protocol",
+      message: flood ? "too many frames that carry nothing" : "the client broke the protocol",
+    });
+    this.#socket.write(goaway(this.#guard.lastStream, h2Code));
+  }
+
+  #startClosing(): void {
+    if (this.#closingAt === 0) this.#closingAt = this.shared.now;
+  }
+}
+
+/** nghttp2's error numbers, which the runtime uses, as codes for GOAWAY. */
+const CODES: ReadonlyMap<number, number> = new Map([
+  [-522, FRAME_SIZE_ERROR],
+  [-523, COMPRESSION_ERROR],
+  [-524, FLOW_CONTROL_ERROR],
+  [-904, ENHANCE_YOUR_CALM],
+]);
+
+function ignore(): void {}

@@ -1,0 +1,268 @@
+import type { ServerHttp2Stream } from "node:http2";
+import {
+  type Body,
+  type BodyProducer,
+  BodyQueue,
+  type ConnectionFacts,
+  type HeaderList,
+  SluiceError,
+} from "sluice/plugin";
+import { H2Answer } from "./h2-answer.ts";
+import { CANCEL, NO_ERROR } from "./h2-frames.ts";
+import { fieldObject, type H2RequestHead, readTrailers } from "./h2-headers.ts";
+import type { H2Shared } from "./h2-shared.ts";
+import type { Inbound, Sent } from "./inbound.ts";
+
+const INBOUND: unique symbol = Symbol("inbound");
+/** A stream that knows its request, so that listeners are shared by all streams and no closures a request. */
+type Tracked = ServerHttp2Stream & { [INBOUND]: H2Inbound };
+
+/** What a request needs of the connection that it came by. */
+export interface StreamHost {
+  readonly shared: H2Shared;
+  readonly facts: ConnectionFacts;
+  /** The stream is over. `aborted`: neither side finished it in order, and it was not ours to break it. */
+  streamClosed(inbound: H2Inbound, aborted: boolean): void;
+}
+
+/** One request on one HTTP/2 stream, and the way to its answer. */
+export class H2Inbound implements Inbound, BodyProducer {
+  readonly httpVersion = "2";
+  readonly connection: ConnectionFacts;
+  readonly method: string;
+  readonly rawTarget: string;
+  readonly scheme: "http" | "https";
+  readonly authority: string;
+  readonly headers: HeaderList;
+  readonly body: BodyQueue | null;
+  onGone: ((error: SluiceError) => void) | undefined;
+  readonly #stream: Tracked;
+  readonly #host: StreamHost;
+  readonly #grpc: boolean;
+  #received = 0;
+  /** Coarse time since which the client owes a piece of the body; 0 where it owes none. */
+  #waitingSince = 0;
+  #trailers: HeaderList | undefined;
+  #expectContinue: boolean;
+  #requestDone: boolean;
+  #answer: H2Answer | undefined;
+  #sent = false;
+  #over = false;
+
+  /** @param ended the header block ended the stream: there is no body */
+  constructor(host: StreamHost, stream: ServerHttp2Stream, head: H2RequestHead, ended: boolean) {
+    const tracked = stream as Tracked;
+    tracked[INBOUND] = this;
+    this.#stream = tracked;
+    this.#host = host;
+    this.connection = host.facts;
+    this.method = head.method;
+    this.rawTarget = head.target;
+    this.scheme = host.facts.tls === undefined ? "http" : "https";
+    this.authority = head.authority;
+    this.headers = head.headers;
+    this.#grpc = head.grpc;
+    this.#expectContinue = head.expectContinue;
+    this.#requestDone = ended;
+    tracked.on("close", onClose);
+    if (ended) {
+      this.body = null;
+      return;
+    }
+    this.body = head.expectContinue
+      ? new ExpectedBody(this, head.contentLength)
+      : new BodyQueue(this, head.contentLength);
+    this.#waitingSince = host.shared.now;
+    tracked.on("finish", onFinish);
+    tracked.on("data", onData);
+    tracked.on("end", onEnd);
+    tracked.on("trailers", onTrailers);
+  }
+
+  pause(): void {
+    this.#waitingSince = 0;
+    this.#stream.pause();
+  }
+
+  resume(): void {
+    if (this.#over) return;
+    this.#waitingSince = this.#host.shared.now;
+    this.#stream.resume();
+  }
+
+  /** Nobody reads on: the window is not opened again, and the stream is reset once the answer has left. */
+  cancelled(): void {
+    this.pause();
+  }
+
+  /** Tells a client that waits for it to send the body (RFC 9110 §10.1.1). */
+  sendContinue(): void {
+    if (!this.#expectContinue) return;
+    this.#expectContinue = false;
+    if (this.#received === 0) this.#inform({ ":status": 100 });
+  }
+
+  /** Fails the body when the client has sent nothing of it for `timeout` milliseconds. */
+  checkIdle(now: number, timeout: number): void {
+    if (this.#waitingSince === 0 || now - this.#waitingSince < timeout) return;
+    // A call that runs both ways may be silent for as long as it likes: its deadline is its own.
+    if (this.#grpc || this.#answer !== undefined) return;
+    this.#failBody("request_timeout", "timeout.body", "the request's body came too slowly");
+  }
+
+  respond(status: number, headers: HeaderList, body: Body | null): Promise<Sent> {
+    const { clock, date } = this.#host.shared;
+    return new Promise((resolve) => {
+      const answer = new H2Answer(this.#stream, clock.monotonic(), resolve);
+      this.#answer = answer;
+      if (this.#over || this.#stream.destroyed) {
+        body?.cancel();
+        answer.close(false, gone());
+      } else {
+        answer.begin(this.method, status, headers, body, date.value());
+      }
+    });
+  }
+
+  inform(status: number, headers: HeaderList): void {
+    this.#inform({ ...fieldObject(headers), ":status": status });
+  }
+
+  /** Resets the stream: what was to answer it failed. */
+  abandon(error: unknown): void {
+    const answer = this.#answer ?? new H2Answer(this.#stream, 0, ignore);
+    this.#answer = answer;
+    answer.fail(error);
+  }
+
+  /** @internal */
+  receive(chunk: Uint8Array): void {
+    const body = this.body!;
+    if (body.settled) return;
+    this.#received += chunk.byteLength;
+    if (this.#received > this.#host.shared.limits().body) {
+      this.#failBody("payload_too_large", "limits.body", "the body is too large");
+      return;
+    }
+    this.#waitingSince = this.#host.shared.now;
+    body.push(chunk);
+  }
+
+  /** @internal */
+  receiveTrailers(raw: readonly string[]): void {
+    this.#trailers = readTrailers(raw, this.#host.shared.limits());
+    if (this.#trailers === undefined) {
+      this.#failBody("bad_request", "malformed.trailers", "malformed request: illegal trailers");
+    }
+  }
+
+  /** @internal */
+  receiveEnd(): void {
+    // A reset ends the readable side, too; `close` says so.
+    if (this.#stream.aborted) return;
+    this.#requestDone = true;
+    this.#waitingSince = 0;
+    this.body?.end(this.#trailers);
+  }
+
+  /** @internal The answer has left, END_STREAM included, and the request is not over. */
+  finished(): void {
+    const stream = this.#stream;
+    if (this.#requestDone || stream.destroyed || !this.#complete()) return;
+    this.#sent = true;
+    // RFC 9113 §8.1: the rest of the request is not wanted, and nothing was wrong with it.
+    (stream as { rstCode: number }).rstCode = NO_ERROR;
+    stream.destroy();
+  }
+
+  /** @internal */
+  closed(): void {
+    if (this.#over) return;
+    this.#over = true;
+    if (this.#sent || this.#complete()) {
+      this.#host.streamClosed(this, false);
+      this.#answer?.close(true, undefined);
+      // Errors cost a stack trace: most requests end without.
+      if (this.body !== null && !this.body.settled) this.body.fail(gone());
+      return;
+    }
+    const ours = this.#answer?.error;
+    const error = ours ?? this.#whyGone();
+    this.#host.streamClosed(this, ours === undefined);
+    this.body?.fail(error);
+    this.#answer?.close(false, error);
+    if (ours === undefined) this.onGone?.(error as SluiceError);
+  }
+
+  /** Whether all of the answer has left. A stream that is torn down "finishes" as well: its code tells. */
+  #complete(): boolean {
+    const answer = this.#answer;
+    return answer !== undefined && answer.ended && answer.error === undefined && !this.#stream.rstCode;
+  }
+
+  #whyGone(): SluiceError {
+    const code = this.#stream.rstCode ?? CANCEL;
+    // The runtime resets a stream that breaks the protocol: a body unlike its content-length, a wrong frame.
+    return BREACHES.has(code)
+      ? new SluiceError("bad_request", "the request broke the protocol", { reason: "http2.stream" })
+      : gone();
+  }
+
+  #failBody(
+    code: "request_timeout" | "payload_too_large" | "bad_request",
+    reason: string,
+    message: string,
+  ): void {
+    this.pause();
+    this.body?.fail(new SluiceError(code, message, { reason }));
+  }
+
+  #inform(fields: Record<string, string | string[] | number>): void {
+    const stream = this.#stream;
+    if (this.#over || stream.destroyed || stream.closed || stream.headersSent) return;
+    try {
+      stream.additionalHeaders(fields);
+    } catch (error) {
+      this.#host.shared.log.debug({ err: error }, "an informational answer was not sent");
+    }
+  }
+}
+
+/** PROTOCOL_ERROR, FLOW_CONTROL_ERROR, STREAM_CLOSED, FRAME_SIZE_ERROR. */
+const BREACHES: ReadonlySet<number> = new Set([0x1, 0x3, 0x5, 0x6]);
+
+/** A body whose first read asks for it. */
+class ExpectedBody extends BodyQueue {
+  readonly #inbound: H2Inbound;
+
+  constructor(inbound: H2Inbound, length: number | undefined) {
+    super(inbound, length);
+    this.#inbound = inbound;
+  }
+
+  override read(): Uint8Array | null | Promise<Uint8Array | null> {
+    this.#inbound.sendContinue();
+    return super.read();
+  }
+}
+
+function gone(): SluiceError {
+  return new SluiceError("client_closed", "the client left before the answer was complete");
+}
+
+function onData(this: unknown, chunk: Uint8Array): void {
+  (this as Tracked)[INBOUND].receive(chunk);
+}
+function onEnd(this: unknown): void {
+  (this as Tracked)[INBOUND].receiveEnd();
+}
+function onTrailers(this: unknown, _fields: unknown, _flags: number, raw: readonly string[]): void {
+  (this as Tracked)[INBOUND].receiveTrailers(raw);
+}
+function onFinish(this: unknown): void {
+  (this as Tracked)[INBOUND].finished();
+}
+function onClose(this: unknown): void {
+  (this as Tracked)[INBOUND].closed();
+}
+function ignore(): void {}

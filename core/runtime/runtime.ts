@@ -1,0 +1,263 @@
+import { type AnyPlugin, type Clock, type Random, SluiceError } from "sluice/plugin";
+import { defaultListener, formatProblem } from "../../config/index.ts";
+import type { AdminConfig, ListenerConfig } from "../../config/types.ts";
+import { createAdminApp } from "../admin/app.ts";
+import { serveApp } from "../admin/serve.ts";
+import type { ReloadResult } from "../admin/source.ts";
+import { createDeadlineSweep } from "../pipeline/deadline-sweep.ts";
+import { createGateway, type Gateway } from "../pipeline/gateway.ts";
+import type { Observer } from "../pipeline/types.ts";
+import { createKeep } from "../services/keep.ts";
+import type { RootLog } from "../services/log.ts";
+import { createMetrics, type MetricsRegistry } from "../services/metrics.ts";
+import { createObserver } from "../services/observer.ts";
+import { addProcessMetrics } from "../services/process-metrics.ts";
+import { AdminView } from "./admin-view.ts";
+import { ReadinessWatch, waitFor, type Wait } from "./drain.ts";
+import { buildGeneration, type GenerationServices, type RunningGeneration } from "./generation.ts";
+import { ListenerSet } from "./listeners.ts";
+import { loadConfig, type LoadedConfig } from "./load.ts";
+import { StartError } from "./start-error.ts";
+import { createFileWatcher, type FileWatcher } from "./watch.ts";
+
+export { StartError } from "./start-error.ts";
+
+export interface RuntimeOptions {
+  /** Absolute path of the main configuration file. */
+  readonly file: string;
+  readonly env: Readonly<Record<string, string | undefined>>;
+  readonly builtins: readonly AnyPlugin[];
+  readonly clock: Clock;
+  readonly random: Random;
+  readonly log: RootLog;
+}
+
+/** A gateway that runs. */
+export interface Runtime {
+  readonly observer: Observer;
+  /** Reads the configuration again and takes it over whole, or leaves everything as it is and says why. */
+  reload(trigger: string): Promise<ReloadResult>;
+  /**
+   * Readiness fails, health checkers get the time to see it, listeners close, running requests finish within
+   * `shutdown_timeout`; what remains is cut. Resolves with the number of requests that were cut.
+   */
+  shutdown(): Promise<number>;
+  /** Ends the grace of a shutdown that is under way. */
+  cutNow(): void;
+}
+
+/** Starts a gateway. @throws StartError when it cannot run as configured; nothing listens then */
+export async function startRuntime(options: RuntimeOptions, loaded: LoadedConfig): Promise<Runtime> {
+  const runtime = new GatewayRuntime(options, loaded);
+  await runtime.start(loaded);
+  return runtime;
+}
+
+class GatewayRuntime implements Runtime {
+  readonly observer: Observer;
+  readonly #options: RuntimeOptions;
+  readonly #metrics: MetricsRegistry;
+  readonly #services: GenerationServices;
+  readonly #gateway: Gateway;
+  readonly #listeners: ListenerSet;
+  readonly #admin: ListenerSet;
+  readonly #adminView: AdminView;
+  readonly #readiness: ReadinessWatch;
+  readonly #watcher: FileWatcher;
+  #current!: RunningGeneration;
+  #state: "starting" | "ready" | "draining" = "starting";
+  #reloading: Promise<unknown> = Promise.resolve();
+  #wait: Wait | undefined;
+  #hurried = false;
+
+  constructor(options: RuntimeOptions, first: LoadedConfig) {
+    const { clock, random, log } = options;
+    this.#options = options;
+    this.#metrics = createMetrics();
+    addProcessMetrics(this.#metrics, clock.now());
+    let accessLog = first.config.log.access;
+    this.observer = createObserver({ metrics: this.#metrics, log, clock, accessLog: () => accessLog });
+    this.#services = {
+      ...{ clock, random, log, metrics: this.#metrics, observer: this.observer },
+      keep: createKeep(),
+      sweep: createDeadlineSweep(clock),
+      // Unique among the proxies of a path, so that a loop can be told from a chain.
+      pseudonym: `sluice-${random.hex(3)}`,
+    };
+    this.#readiness = new ReadinessWatch(clock);
+    this.#gateway = createGateway({
+      ...{ clock, random, observer: this.observer },
+      current: () => this.#current,
+      ready: () => {
+        this.#readiness.asked();
+        return this.#state === "ready";
+      },
+    });
+    this.#takeOver = (generation) => {
+      this.#current = generation;
+      accessLog = generation.loaded.config.log.access;
+    };
+    const refusals = this.#metrics.counterCells(
+      "refused_connections_total",
+      "Connections refused, by cause.",
+      ["cause"],
+    );
+    const shared = { clock, log, refused: (kind: string) => void refusals.cell(kind).value++ };
+    this.#listeners = new ListenerSet({
+      ...shared,
+      trusts: (address) => this.#current.trusts(address),
+      handler: (config) => this.#gateway.forListener(() => config().probes),
+    });
+    this.#adminView = new AdminView({
+      metrics: this.#metrics,
+      log,
+      clock,
+      generation: () => this.#current,
+      state: () => this.#state,
+      readinessAsked: () => this.#readiness.asked(),
+      listeners: () => this.#listeners.addresses,
+      active: () => this.#gateway.active,
+      connections: () => this.#listeners.connections,
+      reload: () => this.reload("admin API"),
+    });
+    const app = serveApp(createAdminApp(this.#adminView), { random });
+    this.#admin = new ListenerSet({ ...shared, trusts: () => false, handler: () => app });
+    this.#watcher = createFileWatcher(clock, () => void this.reload("file change"));
+  }
+
+  readonly #takeOver: (generation: RunningGeneration) => void;
+
+  async start(loaded: LoadedConfig): Promise<void> {
+    const { log } = this.#options;
+    const built = await buildGeneration(1, loaded, this.#services);
+    if (!built.ok) {
+      loaded.release();
+      throw new StartError("the configuration cannot be set up", built.problems);
+    }
+    this.#takeOver(built.generation);
+    try {
+      const admin = await this.#admin.prepare(adminListeners(loaded.config.admin));
+      try {
+        (await this.#listeners.prepare(loaded.config.listeners)).commit();
+      } catch (error) {
+        admin.abort();
+        throw error;
+      }
+      admin.commit();
+    } catch (error) {
+      await built.generation.retire();
+      throw error;
+    }
+    await this.#watcher.watch(loaded.files);
+    this.#state = "ready";
+    for (const address of this.#admin.addresses) log.info({ role: "admin", address }, "listening");
+    for (const address of this.#listeners.addresses) log.info({ role: "gateway", address }, "listening");
+    log.info({ file: loaded.config.file, routes: loaded.config.routes.length }, "ready");
+  }
+
+  reload(trigger: string): Promise<ReloadResult> {
+    // One after the other: each reads the files as they are when its turn comes.
+    const result = this.#reloading.then(() => this.#reload(trigger));
+    this.#reloading = result.catch(() => undefined);
+    return result;
+  }
+
+  async #reload(trigger: string): Promise<ReloadResult> {
+    const { file, env, builtins, log, clock } = this.#options;
+    const begun = clock.monotonic();
+    const number = this.#current.number;
+    if (this.#state !== "ready")
+      return { ok: false, generation: number, errors: ["the gateway is not running"] };
+    const cwd = process.cwd();
+    const rejected = (errors: readonly string[]): ReloadResult => {
+      const result: ReloadResult = { ok: false, generation: number, errors };
+      log.error({ trigger, generation: number, errors }, "reload rejected");
+      this.#adminView.reloaded(result);
+      return result;
+    };
+
+    const outcome = await loadConfig(file, env, builtins);
+    // A broken file is watched as well: mending it is the next thing that happens to it.
+    await this.#watcher.watch(
+      outcome.ok ? outcome.loaded.files : [...new Set([...outcome.files, ...this.#current.loaded.files])],
+    );
+    if (!outcome.ok) return rejected(outcome.problems.map((problem) => formatProblem(problem, cwd)));
+    const { loaded } = outcome;
+    const built = await buildGeneration(number + 1, loaded, this.#services);
+    if (!built.ok) {
+      loaded.release();
+      return rejected(built.problems.map((problem) => formatProblem(problem, cwd)));
+    }
+    try {
+      const admin = await this.#admin.prepare(adminListeners(loaded.config.admin));
+      const listeners = await this.#listeners.prepare(loaded.config.listeners).catch((error: unknown) => {
+        admin.abort();
+        throw error;
+      });
+      const old = this.#current;
+      this.#takeOver(built.generation);
+      listeners.commit();
+      admin.commit();
+      log.configure(loaded.config.log);
+      void old.retire();
+    } catch (error) {
+      await built.generation.retire();
+      if (!(error instanceof StartError)) throw error;
+      return rejected([error.message]);
+    }
+    const warnings = loaded.warnings.map((problem) => formatProblem(problem, cwd));
+    const result: ReloadResult = { ok: true, generation: number + 1, warnings };
+    log.info(
+      { trigger, generation: number + 1, warnings, ms: Math.round(clock.monotonic() - begun) },
+      "reloaded",
+    );
+    this.#adminView.reloaded(result);
+    return result;
+  }
+
+  async shutdown(): Promise<number> {
+    const { log, clock } = this.#options;
+    const grace = this.#current.loaded.config.shutdownTimeout;
+    this.#state = "draining";
+    this.#watcher.close();
+    log.info({ active: this.#gateway.active, grace_ms: grace }, "draining");
+    const begun = clock.monotonic();
+    // Half of the grace at most: running requests need the rest.
+    if (this.#readiness.leave()) await this.#waitFor(() => this.#readiness.understood, grace / 2);
+    this.#listeners.drain();
+    const left = Math.max(0, grace - (clock.monotonic() - begun));
+    await this.#waitFor(() => this.#gateway.active === 0 && this.#listeners.connections === 0, left);
+    const cut = this.#gateway.cutAll(
+      new SluiceError("draining", "The gateway was shut down.", { reason: "shutdown" }),
+    );
+    this.#listeners.close();
+    await this.#waitFor(() => this.#gateway.active === 0, 1_000, true);
+    await this.#reloading;
+    // A plugin whose close hangs must not keep the process.
+    const closed = this.#current.retire();
+    let isClosed = false;
+    void closed.then(() => (isClosed = true));
+    await this.#waitFor(() => isClosed, 5_000, true);
+    this.#admin.close();
+    log.info({ cut, ms: Math.round(clock.monotonic() - begun) }, "stopped");
+    return cut;
+  }
+
+  cutNow(): void {
+    this.#hurried = true;
+    this.#wait?.hurry();
+  }
+
+  async #waitFor(holds: () => boolean, limit: number, patient = false): Promise<void> {
+    if (this.#hurried && !patient) return;
+    const wait = waitFor(this.#options.clock, holds, limit);
+    if (!patient) this.#wait = wait;
+    await wait.done;
+    this.#wait = undefined;
+  }
+}
+
+/** The admin API's listener in the words of any other: the defaults for everything that it does not name. */
+function adminListeners(admin: AdminConfig | undefined): readonly ListenerConfig[] {
+  return admin === undefined ? [] : [{ ...defaultListener(admin.place), address: admin.address }];
+}

@@ -1,0 +1,106 @@
+import type { Body } from "sluice/plugin";
+import type { OutboundRequest, UpstreamAnswer } from "./transport.ts";
+
+/** Who holds a call at the moment and can let go of it. */
+export interface CallRunner {
+  /** The request was given up: free what it holds and fail it. */
+  cancel(call: Call, reason: unknown): void;
+}
+
+/** Bytes of a request body that are taken in before its first write, and kept for a second try. */
+const HEAD_START = 65_536;
+
+/** One request's way through a pool: from the caller to a connection, perhaps a second one, and back. */
+export class Call {
+  readonly request: OutboundRequest;
+  readonly answer: Promise<UpstreamAnswer>;
+  runner: CallRunner;
+  /** It was put on a second connection; there is no third. */
+  retried = false;
+  /** Connections that came to stand before this one (a serial of the pool) are under suspicion. */
+  minSerial = 0;
+  /** Monotonic milliseconds until which it waits for a connection. */
+  waitDeadline = Infinity;
+
+  /** What of the body was at hand; undefined where nothing was. */
+  bytes: Uint8Array | undefined;
+  /** There is no body, or all of it is in `bytes`. */
+  whole: boolean;
+  /** A read of the body that is under way. */
+  pending: Promise<Uint8Array | null> | undefined;
+  #taken: boolean;
+
+  #resolve!: (answer: UpstreamAnswer) => void;
+  #reject!: (error: unknown) => void;
+  #unlisten: (() => void) | undefined;
+  #over = false;
+
+  constructor(request: OutboundRequest, runner: CallRunner) {
+    this.request = request;
+    this.runner = runner;
+    this.whole = request.body === null;
+    this.#taken = this.whole;
+    this.answer = new Promise((resolve, reject) => {
+      this.#resolve = resolve;
+      this.#reject = reject;
+    });
+    // May run the listener at once: then the call is over before it began.
+    const unlisten = request.onCancel((reason) => {
+      if (!this.#over) this.runner.cancel(this, reason);
+    });
+    if (this.#over) unlisten();
+    else this.#unlisten = unlisten;
+  }
+
+  /** True once it failed or its answer is complete: nobody may work on it any more. */
+  get over(): boolean {
+    return this.#over;
+  }
+
+  /** Whether it can be sent once more from the start. */
+  get replayable(): boolean {
+    return this.whole || !this.#taken;
+  }
+
+  /** Takes in what of the body can be had without waiting. @throws what the body's `read` throws */
+  takeBody(): void {
+    if (this.#taken) return;
+    this.#taken = true;
+    const body = this.request.body as Body;
+    for (let total = 0; total < HEAD_START;) {
+      const next = body.read();
+      if (next instanceof Promise) {
+        this.pending = next;
+        // Whoever sends the body awaits it; until then a rejection is not unheard.
+        next.catch(ignore);
+        return;
+      }
+      if (next === null) {
+        this.whole = true;
+        return;
+      }
+      this.bytes = this.bytes === undefined ? next : Buffer.concat([this.bytes, next]);
+      total += next.byteLength;
+    }
+  }
+
+  /** The answer's head is here; its body may go on. */
+  succeed(answer: UpstreamAnswer): void {
+    this.#resolve(answer);
+  }
+
+  /** The request failed. Does nothing for the caller once `succeed` was called. */
+  fail(error: unknown): void {
+    this.finish();
+    this.#reject(error);
+  }
+
+  /** Nothing more will happen to it: cancelling it has no meaning from here. */
+  finish(): void {
+    if (this.#over) return;
+    this.#over = true;
+    this.#unlisten?.();
+  }
+}
+
+function ignore(): void {}

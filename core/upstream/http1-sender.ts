@@ -1,0 +1,212 @@
+import { type Body, type Clock, SluiceError } from "sluice/plugin";
+import {
+  CHUNKED,
+  encodeChunk,
+  encodeLastChunk,
+  encodeRequest,
+  type Framing,
+  NO_BODY,
+  type Wire,
+  WireWriter,
+} from "../http1/index.ts";
+import type { Call } from "./call.ts";
+
+/** Whom a {@link RequestSender} tells how it went. */
+export interface SenderOwner {
+  /** The kernel has taken the whole request. */
+  requestSent(): void;
+  /** The request cannot be sent (on): its body broke off or is not what it announced, or its head is illegal. */
+  requestFailed(error: unknown): void;
+}
+
+/** Up to this a body is copied behind its head for one write; above, the copy costs more than the second write. */
+const ONE_WRITE = 65_536;
+
+/** How long a body waits for `100 Continue` (RFC 9110 §10.1.1: not indefinitely), in milliseconds. */
+const CONTINUE_WAIT = 1_000;
+
+/** Writes the requests of one connection, one after the other, as fast as the peer takes them. */
+export class RequestSender {
+  /** Monotonic milliseconds since which the peer has taken nothing although it should; 0 while it does. */
+  stalledSince = 0;
+  readonly #writer: WireWriter;
+  readonly #owner: SenderOwner;
+  readonly #clock: Clock;
+  #call: Call | undefined;
+  /** Every byte was handed to the writer. */
+  #written = true;
+  /** The owner was told so. */
+  #settled = true;
+  #wake: (() => void) | undefined;
+  /** Monotonic milliseconds at which the body goes without a `100 Continue`; 0 where none is awaited. */
+  #continueAt = 0;
+
+  constructor(wire: Wire, owner: SenderOwner, clock: Clock) {
+    this.#writer = new WireWriter(wire);
+    this.#owner = owner;
+    this.#clock = clock;
+  }
+
+  /** Whether the request has left entirely. */
+  get finished(): boolean {
+    return this.#written && !this.#writer.blocked;
+  }
+
+  /** Begins a request. @returns false where the connection was closed already: nothing was sent */
+  send(call: Call): boolean {
+    const { request } = call;
+    const body = request.body;
+    // Whoever forwards an expectation waits with the body, also where it is at hand.
+    const expects = body !== null && request.headers.has("expect");
+    try {
+      if (!expects) call.takeBody();
+      return this.#begin(call, body, expects);
+    } catch (error) {
+      this.#owner.requestFailed(error);
+      return true;
+    }
+  }
+
+  #begin(call: Call, body: Body | null, expects: boolean): boolean {
+    const { request } = call;
+    const bytes = call.bytes;
+    const announced = body?.length;
+    const size = bytes?.byteLength ?? 0;
+    if (call.whole && announced !== undefined && announced !== size) throw wrongLength(announced);
+    const trailers = call.whole ? body?.trailers : undefined;
+    const framing =
+      body === null
+        ? framingOfNone(request.method)
+        : (announced ?? (call.whole && trailers === undefined ? size : CHUNKED));
+    const first = bytes !== undefined && framing === CHUNKED ? encodeChunk(bytes) : bytes;
+    const together = first !== undefined && first.byteLength <= ONE_WRITE;
+    this.#settled = false;
+    const head = encodeRequest(
+      {
+        method: request.method,
+        target: request.target,
+        authority: request.authority,
+        headers: request.headers,
+        framing,
+        connection: "",
+      },
+      together ? first : undefined,
+    );
+    if (!this.#writer.write(head)) return false;
+    request.progress.sent = true;
+    if (first !== undefined && !together) this.#writer.write(first);
+    if (call.whole) {
+      if (framing === CHUNKED) this.#writer.write(encodeLastChunk(trailers));
+      this.#written = true;
+      this.#settle();
+      return true;
+    }
+    this.#call = call;
+    this.#written = false;
+    if (expects) this.#continueAt = this.#clock.monotonic() + CONTINUE_WAIT;
+    void this.#stream(call, body as Body, framing, size);
+    return true;
+  }
+
+  /** The peer takes bytes again. */
+  drained(): void {
+    if (!this.#writer.drained()) {
+      this.stalledSince = this.#clock.monotonic();
+      return;
+    }
+    this.stalledSince = 0;
+    this.#wakeUp();
+    if (this.#written) this.#settle();
+  }
+
+  /** `100 Continue` came: the body may go. */
+  continued(): void {
+    if (this.#continueAt === 0) return;
+    this.#continueAt = 0;
+    this.#wakeUp();
+  }
+
+  /** Whether the body still waits for `100 Continue`. */
+  get holding(): boolean {
+    return this.#continueAt !== 0;
+  }
+
+  /** Sends nothing more of the body. */
+  stop(): void {
+    this.#call = undefined;
+    this.#continueAt = 0;
+    this.#wakeUp();
+  }
+
+  sweep(now: number): void {
+    if (this.#continueAt !== 0 && now >= this.#continueAt) this.continued();
+  }
+
+  async #stream(call: Call, body: Body, framing: Framing, size: number) {
+    try {
+      while (this.#continueAt !== 0) await this.#woken();
+      for (let total = size; ;) {
+        while (this.#writer.blocked && this.#call === call) await this.#unblocked();
+        if (this.#call !== call) return;
+        const next = call.pending ?? body.read();
+        call.pending = undefined;
+        const chunk = next instanceof Promise ? await next : next;
+        if (this.#call !== call) return;
+        if (chunk === null) {
+          if (framing >= 0 && total !== framing) throw wrongLength(framing);
+          break;
+        }
+        total += chunk.byteLength;
+        if (framing >= 0 && total > framing) throw wrongLength(framing);
+        this.#writer.write(framing === CHUNKED ? encodeChunk(chunk) : chunk);
+      }
+    } catch (error) {
+      if (this.#call !== call) return;
+      this.stop();
+      this.#owner.requestFailed(error);
+      return;
+    }
+    if (framing === CHUNKED) this.#writer.write(encodeLastChunk(body.trailers));
+    this.#call = undefined;
+    this.#written = true;
+    this.#settle();
+  }
+
+  async #unblocked(): Promise<void> {
+    this.stalledSince ||= this.#clock.monotonic();
+    await this.#woken();
+  }
+
+  #woken(): Promise<void> {
+    return new Promise((resolve) => {
+      this.#wake = resolve;
+    });
+  }
+
+  #wakeUp(): void {
+    const wake = this.#wake;
+    this.#wake = undefined;
+    wake?.();
+  }
+
+  #settle(): void {
+    if (this.#settled) return;
+    if (this.#writer.blocked) {
+      this.stalledSince ||= this.#clock.monotonic();
+      return;
+    }
+    this.#settled = true;
+    this.#owner.requestSent();
+  }
+}
+
+// RFC 9110 §8.6: a method that gives content a meaning says so even where there is none.
+function framingOfNone(method: string): Framing {
+  return method === "POST" || method === "PUT" || method === "PATCH" ? 0 : NO_BODY;
+}
+
+function wrongLength(announced: number): SluiceError {
+  return new SluiceError("internal", `the request's body is not the ${announced} bytes that were announced`, {
+    reason: "request_body",
+  });
+}
