@@ -54,5 +54,6 @@ export function formatAddress(address: Address): string {
 /** Whether only processes of this machine can connect. */
 export function isLoopback(address: Address): boolean {
   if (address.kind === "unix") return true;
-  return address.host === "localhost" || address.host === "::1" || /^127\./.test(address.host);
+  const { host } = address;
+  return host === "localhost" || host === "::1" || (isIPv4(host) && host.startsWith("127."));
 }

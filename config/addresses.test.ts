@@ -32,6 +32,7 @@ describe("addresses", () => {
     ["127.8.8.8:1", true],
     ["[::1]:1", true],
     ["unix:/x", true],
+    ["127.example.com:1", false],
     ["0.0.0.0:1", false],
     ["10.0.0.1:1", false],
     ["[::]:1", false],

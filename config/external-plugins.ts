@@ -1,10 +1,11 @@
-import { existsSync, statSync } from "node:fs";
 import { dirname, isAbsolute, resolve } from "node:path";
 import { entriesOf, formatPath, type ConfigNode, textOf, isFailed } from "./node.ts";
 import { PLANNED_PLUGINS, STEP_KEYS } from "./planned.ts";
 import type { Problems } from "./problem.ts";
+import { resolvePackage } from "./resolve-package.ts";
 import { describe } from "./secrets.ts";
 import { ITEM_NAME, ITEM_NAME_EXPECTED } from "./names.ts";
+import { kindAt } from "./text-file.ts";
 import type { ExternalPlugin, Place } from "./types.ts";
 
 /** A third party's plugin, found and not yet loaded. */
@@ -42,20 +43,15 @@ function locate(
 ): string | { wrong: string; suggestion?: string } {
   const beside = resolve(directory, source);
   if (isAbsolute(source) || source.startsWith("./") || source.startsWith("../")) {
-    if (isFile(beside)) return beside;
-    const wrong = existsSync(beside) ? "it is a directory, expected a .ts or .js file" : "no such file";
+    const kind = kindAt(beside);
+    if (kind === "file") return beside;
+    const wrong = kind === "directory" ? "it is a directory, expected a .ts or .js file" : "no such file";
     return { wrong: `cannot load ${shown}: ${wrong}` };
   }
-  try {
-    const resolved = Bun.resolveSync(source, directory);
-    if (isAbsolute(resolved)) return resolved;
-  } catch {
-    // Not found: said below, in our words.
-  }
+  const resolved = resolvePackage(source, directory);
+  if (resolved !== undefined) return resolved;
   const wrong = `cannot load ${shown}: no such package in a node_modules folder above this file`;
-  return isFile(beside) ? { wrong, suggestion: `./${source}` } : { wrong };
-}
-
-function isFile(path: string): boolean {
-  return statSync(path, { throwIfNoEntry: false })?.isFile() === true;
+  // A value that is not shown is not suggested either.
+  const suggest = kindAt(beside) === "file" && shown === JSON.stringify(source);
+  return suggest ? { wrong, suggestion: `./${source}` } : { wrong };
 }

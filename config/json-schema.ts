@@ -94,14 +94,17 @@ function stepSchema(plugins: readonly AnyPlugin[]): z.ZodType {
     .object({
       ...stepShape,
       use: text("the name of a pipeline").optional().describe("Puts a pipeline's steps here; stands alone."),
-      ...Object.fromEntries(planned.map((name) => [name, z.never().optional().describe(NOT_AVAILABLE)])),
+      ...Object.fromEntries(
+        planned.map((name) => [name, z.never().optional().describe(`It ${NOT_AVAILABLE}.`)]),
+      ),
       ...Object.fromEntries(options),
     })
     .catchall(thirdParty)
     .meta({ minProperties: 1 });
-  return z
-    .union([bareName, withOptions])
-    .describe("A plugin's name, or a mapping with it as its one plugin key.");
+  return z.union([bareName, withOptions]).meta({
+    id: "pipelineStep",
+    description: "A plugin's name, or a mapping with it as its one plugin key.",
+  });
 }
 
 /** Keywords that speak of a schema rather than restrict a value. */

@@ -135,7 +135,8 @@ function route({ name, match, rewrite, steps, action }: RouteConfig): Plain {
             },
           };
   return {
-    name,
+    // A name that the gateway gave is none that an operator may write.
+    name: name.startsWith("routes[") ? undefined : name,
     match: matchOf(match),
     rewrite:
       rewrite === undefined ? undefined : { strip_prefix: rewrite.stripPrefix, replace: rewrite.replace },
@@ -195,7 +196,8 @@ class Masker {
     if (value instanceof Set) return [...value].map((item) => this.mask(item, secret, depth + 1) ?? null);
     if (value instanceof Date) return value.toISOString();
     // What a plugin's schema made of its options may be anything; its inside is its own.
-    if (!(value instanceof Map) && !isPlain(value)) return secret ? MASK : this.mask(String(value));
+    if (!(value instanceof Map) && !isPlain(value))
+      return this.mask(value instanceof RegExp ? value.source : `(${nameOf(value)})`, secret);
     const entries = value instanceof Map ? [...value.entries()] : Object.entries(value);
     const copy: Plain = {};
     for (const [name, below] of entries) {
@@ -209,4 +211,10 @@ class Masker {
   #holdsSecret(text: string): boolean {
     return this.#secrets.includes(text) || this.#findable.some((secret) => text.includes(secret));
   }
+}
+
+/** What a plugin made keeps its inside to itself; only its class is told. */
+function nameOf(value: object): string {
+  const made: unknown = value.constructor;
+  return typeof made === "function" && made.name !== "" ? made.name : "object";
 }

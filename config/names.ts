@@ -9,15 +9,3 @@ export const TOKEN = /^[!#$%&'*+.^_`|~0-9A-Za-z-]+$/;
 
 /** A field value without its surrounding blanks (RFC 9110 §5.5); obs-text is left out. */
 export const FIELD_VALUE = /^$|^[\x21-\x7e](?:[\t\x20-\x7e]*[\x21-\x7e])?$/;
-
-/** Fields that frame a message or belong to one connection: the codecs write them, nobody else. */
-export const FRAMING_FIELDS: ReadonlySet<string> = new Set([
-  "connection",
-  "content-length",
-  "keep-alive",
-  "proxy-connection",
-  "te",
-  "trailer",
-  "transfer-encoding",
-  "upgrade",
-]);

@@ -5,13 +5,11 @@ import {
   isScalar,
   isSeq,
   LineCounter,
-  type Pair,
   parseDocument,
   type ParsedNode,
   type Scalar,
   type YAMLError,
   type YAMLMap,
-  type YAMLSeq,
 } from "yaml";
 import type { ConfigNode, MappingEntry } from "./node.ts";
 import { formatPath, type Path } from "./node.ts";
@@ -30,7 +28,7 @@ const MAX_SYNTAX_ERRORS = 5;
  */
 export function parseYaml(file: string, text: string, problems: Problems): ConfigNode | undefined {
   const lines = new LineCounter();
-  const document = parseDocument<ParsedNode>(text, {
+  const document = parseDocument(text, {
     lineCounter: lines,
     // The pretty form quotes the text around an error, which may be a secret.
     prettyErrors: false,
@@ -165,11 +163,10 @@ class Converter {
   #value(node: Exclude<ParsedNode, Alias.Parsed>, place: Place, path: Path): ConfigNode {
     if (isMap(node)) return this.#mapping(node, place, path);
     if (isSeq(node)) {
-      const sequence = node as YAMLSeq.Parsed;
-      const items = sequence.items.map((item, index) => this.#convert(asNode(item), [...path, index]));
+      const items = node.items.map((item, index) => this.#convert(asNode(item), [...path, index]));
       return { kind: "sequence", items, place };
     }
-    return this.#scalar(node as Scalar.Parsed, place, path);
+    return this.#scalar(node, place, path);
   }
 
   #scalar(node: Scalar.Parsed, place: Place, path: Path): ConfigNode {
@@ -185,7 +182,7 @@ class Converter {
 
   #mapping(node: YAMLMap.Parsed, place: Place, path: Path): ConfigNode {
     const entries = new Map<string, MappingEntry>();
-    for (const pair of node.items as Pair<ParsedNode, ParsedNode | null>[]) {
+    for (const pair of node.items) {
       const keyPlace = this.#placeOf(pair.key.range?.[0] ?? node.range[0]);
       const key = keyText(pair.key);
       if (key === undefined || key === "__proto__") {

@@ -36,29 +36,29 @@ export function pathFault(text: string): string | undefined {
   return undefined;
 }
 
-/**
- * Whether every path that `inner` matches is matched by `outer` too. Undefined is any path. Errs towards false.
- */
-export function coversPath(outer: string | undefined, inner: string | undefined): boolean {
-  if (outer === undefined || outer === "/*") return true;
-  if (inner === undefined) return false;
-  const wide = takenApart(outer);
-  const narrow = takenApart(inner);
-  if (!wide.rest && narrow.rest) return false;
-  if (
-    wide.rest
-      ? narrow.segments.length < wide.segments.length
-      : narrow.segments.length !== wide.segments.length
-  ) {
-    return false;
-  }
-  return wide.segments.every((segment, index) => {
-    const other = narrow.segments[index]!;
-    return segment.startsWith(":") ? other !== "" : segment === other;
-  });
+/** What a pattern matches, taken apart once for many comparisons. */
+export interface PathShape {
+  /** Literal segments; `:name` ones stand as they are written. */
+  readonly segments: readonly string[];
+  /** Ends in `/*`: everything below, and what stands before it. */
+  readonly rest: boolean;
 }
 
-function takenApart(pattern: string): { readonly segments: readonly string[]; readonly rest: boolean } {
+/** Undefined is any path. */
+export function pathShape(pattern: string | undefined): PathShape {
+  if (pattern === undefined) return { segments: [], rest: true };
   const rest = pattern.endsWith("/*");
   return { segments: (rest ? pattern.slice(0, -2) : pattern).split("/").slice(1), rest };
+}
+
+/** Whether every path that `inner` matches is matched by `outer` too. Errs towards false. */
+export function coversPath(outer: PathShape, inner: PathShape): boolean {
+  const wide = outer.segments;
+  const narrow = inner.segments;
+  if (outer.rest ? narrow.length < wide.length : inner.rest || narrow.length !== wide.length) return false;
+  for (let i = 0; i < wide.length; i++) {
+    const segment = wide[i]!;
+    if (segment !== narrow[i] && (!segment.startsWith(":") || narrow[i] === "")) return false;
+  }
+  return true;
 }

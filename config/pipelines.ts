@@ -1,8 +1,8 @@
+import { nearest } from "sluice/plugin";
 import { formatPath } from "./node.ts";
 import type { Problems } from "./problem.ts";
 import { describeNamed } from "./secrets.ts";
 import type { StepItem } from "./steps.ts";
-import { nearest } from "./suggest.ts";
 import type { Place, StepConfig } from "./types.ts";
 
 /** Steps that one request may pass; pipelines that use each other twice grow without bound otherwise. */

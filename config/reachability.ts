@@ -1,4 +1,4 @@
-import { coversPath } from "./path-syntax.ts";
+import { coversPath, type PathShape, pathShape } from "./path-syntax.ts";
 import type { MatchConfig } from "./types.ts";
 
 /**
@@ -6,19 +6,26 @@ import type { MatchConfig } from "./types.ts";
  * undefined: two earlier matches that cover it only together are not seen.
  */
 export function shadows(matches: readonly MatchConfig[]): (number | undefined)[] {
-  return matches.map((match, index) => {
-    const earlier = matches.slice(0, index).findIndex((other) => coversMatch(other, match));
-    return earlier < 0 ? undefined : earlier;
+  // Each is compared with all before it: with thousands of routes, only what is cheap may stand in the loop.
+  const shaped = matches.map((match) => ({ match, shape: pathShape(match.path) }));
+  return shaped.map((inner, index) => {
+    for (let i = 0; i < index; i++) if (coversMatch(shaped[i]!, inner)) return i;
+    return undefined;
   });
 }
 
-function coversMatch(outer: MatchConfig, inner: MatchConfig): boolean {
+interface Shaped {
+  readonly match: MatchConfig;
+  readonly shape: PathShape;
+}
+
+function coversMatch(outer: Shaped, inner: Shaped): boolean {
   return (
-    coversPath(outer.path, inner.path) &&
-    coversSet(outer.methods, inner.methods, (a, b) => a === b) &&
-    coversSet(outer.hosts, inner.hosts, coversHost) &&
-    coversFields(outer.headers, inner.headers) &&
-    coversFields(outer.query, inner.query)
+    coversPath(outer.shape, inner.shape) &&
+    coversSet(outer.match.methods, inner.match.methods, (a, b) => a === b) &&
+    coversSet(outer.match.hosts, inner.match.hosts, coversHost) &&
+    coversFields(outer.match.headers, inner.match.headers) &&
+    coversFields(outer.match.query, inner.match.query)
   );
 }
 

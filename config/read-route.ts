@@ -1,3 +1,4 @@
+import { nearest } from "sluice/plugin";
 import { z } from "zod";
 import { checkOrder, type Located } from "./cross-checks.ts";
 import {
@@ -11,14 +12,13 @@ import {
   textOf,
 } from "./node.ts";
 import { type Pipelines, repeatedStep } from "./pipelines.ts";
-import { coversPath } from "./path-syntax.ts";
+import { pathShape } from "./path-syntax.ts";
 import { readNode } from "./read-node.ts";
 import { matchOf } from "./schema-match.ts";
 import { ACTIONS, actionOf, type RouteInput, routeSchema } from "./schema-route.ts";
 import type { Scope } from "./scope.ts";
 import { describeNamed } from "./secrets.ts";
 import type { StepItem, StepReader } from "./steps.ts";
-import { nearest } from "./suggest.ts";
 import type { MatchConfig, RouteConfig, StepConfig } from "./types.ts";
 
 /** A route as far as it could be read. */
@@ -167,10 +167,10 @@ function withoutPipeline(node: ConfigNode): ConfigNode {
 
 /** Whether a path that the pattern matches can begin with the prefix. */
 function mayBegin(pattern: string, prefix: string): boolean {
-  const wanted = prefix.replace(/\/$/, "");
-  if (pattern.includes("/:") || pattern.endsWith("/*")) {
-    const fixed = pattern.replace(/(\/:|\/\*).*$/, "");
-    return coversPath(`${wanted}/*`, pattern) || `${wanted}/`.startsWith(`${fixed}/`);
-  }
-  return coversPath(`${wanted}/*`, pattern);
+  const { segments, rest } = pathShape(pattern);
+  const wanted = pathShape(prefix.replace(/\/$/, "")).segments;
+  return wanted.every((segment, index) => {
+    const own = segments[index];
+    return own === undefined ? rest : own === segment || own.startsWith(":");
+  });
 }

@@ -1,10 +1,10 @@
+import { nearest } from "sluice/plugin";
 import { z } from "zod";
 import { normalHostPattern } from "./host-name.ts";
 import { child, type ConfigNode, entriesOf, formatPath, itemsOf, type Path, textOf } from "./node.ts";
 import { PATH_EXPECTED, PATH_PATTERN, pathPatternFault } from "./path-syntax.ts";
 import type { Problems } from "./problem.ts";
 import { oneOrMany, Refused, scalar } from "./scalar.ts";
-import { nearest } from "./suggest.ts";
 import { TOKEN } from "./names.ts";
 import type { ConditionConfig, MatchConfig } from "./types.ts";
 import { fieldName, oneOf, quotedNumber, text } from "./values.ts";
@@ -113,7 +113,7 @@ export function conditionOf(
 }
 
 /** Reports header names that differ in nothing but case: one field, set twice. */
-export function checkFieldCase(map: ConfigNode | undefined, path: Path, problems: Problems): void {
+function checkFieldCase(map: ConfigNode | undefined, path: Path, problems: Problems): void {
   const seen = new Map<string, ConfigNode["place"]>();
   for (const { key, keyPlace } of entriesOf(map)) {
     const first = seen.get(key.toLowerCase());

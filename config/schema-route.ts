@@ -1,12 +1,12 @@
+import { headerMap } from "sluice/plugin";
 import { z } from "zod";
-import { child, type ConfigNode, entriesOf, entryOf, formatPath, type Path } from "./node.ts";
-import { FRAMING_FIELDS } from "./names.ts";
+import { child, type ConfigNode, entryOf, formatPath, type Path } from "./node.ts";
 import { pathFault } from "./path-syntax.ts";
 import type { Problems } from "./problem.ts";
 import { Refused, scalar } from "./scalar.ts";
-import { checkFieldCase, matchSchema } from "./schema-match.ts";
+import { matchSchema } from "./schema-match.ts";
 import type { RouteAction } from "./types.ts";
-import { count, fieldName, fieldValue, itemName, oneOf, text } from "./values.ts";
+import { count, fieldValue, itemName, oneOf, text } from "./values.ts";
 
 const plainPath = () =>
   scalar("an absolute path such as /v2", { type: "string", pattern: "^/[^?#\\s]*$" }, (value) => {
@@ -27,8 +27,7 @@ const location = () =>
 
 export const respondSchema = z.strictObject({
   status: count(200, 599).prefault(200).describe("The status code."),
-  headers: z
-    .record(fieldName(), fieldValue())
+  headers: headerMap(fieldValue())
     .default({})
     .describe("Header fields. Content-Type is set from body or json unless it stands here."),
   body: z.string().optional().describe("The body, as text/plain."),
@@ -87,13 +86,6 @@ function respondOf(
   path: Path,
   problems: Problems,
 ): RouteAction {
-  const fields = child(node, "headers");
-  checkFieldCase(fields, [...path, "headers"], problems);
-  for (const { key, keyPlace } of entriesOf(fields)) {
-    if (!FRAMING_FIELDS.has(key.toLowerCase())) continue;
-    const message = `${JSON.stringify(key)} frames the message and is written by the gateway`;
-    problems.error(keyPlace, formatPath([...path, "headers", key]), message);
-  }
   const written = entryOf(node, "json") ?? entryOf(node, "body");
   if (written !== undefined && entryOf(node, "body") !== undefined && entryOf(node, "json") !== undefined) {
     problems.error(
@@ -110,10 +102,7 @@ function respondOf(
       `an answer with status ${status} has no body`,
     );
   }
-  const list: [string, string][] = Object.entries(headers).map(([name, value]) => [
-    name.toLowerCase(),
-    value,
-  ]);
+  const list = Object.entries(headers);
   const isJson = entryOf(node, "json") !== undefined;
   if (written !== undefined && !list.some(([name]) => name === "content-type")) {
     list.push(["content-type", isJson ? "application/json" : "text/plain; charset=utf-8"]);

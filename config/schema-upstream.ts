@@ -1,3 +1,4 @@
+import { nearest } from "sluice/plugin";
 import { dirname } from "node:path";
 import { z } from "zod";
 import { child, type ConfigNode, formatPath, itemsOf, type Path } from "./node.ts";
@@ -5,7 +6,6 @@ import { readNode } from "./read-node.ts";
 import { Refused, scalar, unavailable } from "./scalar.ts";
 import { pathFrom, type Scope } from "./scope.ts";
 import { describe } from "./secrets.ts";
-import { nearest } from "./suggest.ts";
 import { parseTarget, TARGET_EXPECTED, TARGET_PATTERN } from "./target-url.ts";
 import { checkCertificates, checkKeyPair } from "./tls-files.ts";
 import type { TargetConfig, UpstreamConfig, UpstreamTlsConfig } from "./types.ts";

@@ -19,7 +19,8 @@ export function isSecretPath(path: Path): boolean {
 
 /** The user information of every URL in a text, masked: `redis://***@host`. */
 export function maskUserInfo(text: string): string {
-  return text.replace(/([a-z][a-z0-9+.-]*:\/\/)[^/?#\s]*@/gi, `$1${MASK}@`);
+  // A pattern that began with the scheme would be tried from every letter of a long word.
+  return text.replace(/:\/\/[^/?#\s]*@/g, `://${MASK}@`);
 }
 
 /** A value as it may stand in a message: never one that came from outside the file or stands under a secret key. */

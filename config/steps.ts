@@ -1,5 +1,5 @@
 import { z } from "zod";
-import type { AnyPlugin } from "sluice/plugin";
+import { type AnyPlugin, nearest } from "sluice/plugin";
 import {
   type ConfigNode,
   type MappingEntry,
@@ -17,7 +17,6 @@ import type { PluginRegistry } from "./registry.ts";
 import { conditionOf, conditionSchema } from "./schema-match.ts";
 import type { Scope } from "./scope.ts";
 import { describe, describeNamed } from "./secrets.ts";
-import { nearest } from "./suggest.ts";
 import type { Place, StepConfig } from "./types.ts";
 import { duration, itemName, oneOf } from "./values.ts";
 

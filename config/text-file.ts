@@ -1,3 +1,4 @@
+import { statSync } from "node:fs";
 import { open } from "node:fs/promises";
 
 /** A file that cannot be used; the message is a half-sentence such as "no such file". */
@@ -46,10 +47,22 @@ const REASONS: Readonly<Record<string, string>> = {
   EPERM: "permission denied",
   ELOOP: "too many symbolic links",
   ENAMETOOLONG: "the name is too long",
+  ERR_INVALID_ARG_VALUE: "the name is none that a file can have",
 };
 
 /** What a failed system call means, without the path that the platform's message repeats. */
 export function reasonOf(error: unknown): string {
   const code = error instanceof Error ? (error as NodeJS.ErrnoException).code : undefined;
   return (code === undefined ? undefined : REASONS[code]) ?? code ?? "it cannot be read";
+}
+
+/** What there is under a path; undefined for nothing, and for what may not be looked at. */
+export function kindAt(path: string): "file" | "directory" | "other" | undefined {
+  try {
+    const stats = statSync(path);
+    if (stats.isFile()) return "file";
+    return stats.isDirectory() ? "directory" : "other";
+  } catch {
+    return undefined;
+  }
 }

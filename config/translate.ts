@@ -1,10 +1,11 @@
+import { nearest } from "sluice/plugin";
 import type { z } from "zod";
 import { type ConfigNode, formatPath, keyPlaceAt, nodeAt, type Path, placeAt, isFailed } from "./node.ts";
 import { NOT_AVAILABLE } from "./planned.ts";
 import type { Problem, Problems } from "./problem.ts";
+import { anyOf, expectation, suggestionFor } from "./issue-words.ts";
 import { type Refusal, refusalOf } from "./scalar.ts";
 import { describe, redacted } from "./secrets.ts";
-import { nearest } from "./suggest.ts";
 
 /*
  * From the issues of a zod schema, ours or a plugin's, to problems in the words of an operator.
@@ -77,14 +78,13 @@ class Translator {
   }
 
   #invalidKey(issues: readonly Issue[], at: Path): void {
-    const key = String(at.at(-1));
+    const key = JSON.stringify(String(at.at(-1)));
+    const said = issues.find(({ message }) => message !== UNSAID)?.message;
     const expected = issues.map(expectation).find((words) => words !== undefined);
-    const message = expected === undefined ? `the key ${JSON.stringify(key)} is not allowed` : undefined;
-    this.#problems.error(
-      keyPlaceAt(this.#root, at),
-      formatPath([...this.#base, ...at]),
-      message ?? `expected ${expected}, got ${JSON.stringify(key)}`,
-    );
+    const ours =
+      expected === undefined ? `the key ${key} is not allowed` : `expected ${expected}, got ${key}`;
+    const path = formatPath([...this.#base, ...at]);
+    this.#problems.error(keyPlaceAt(this.#root, at), path, said ?? ours);
   }
 
   /** Speaks of the branch that was probably meant, or of all where none stands out. */
@@ -172,111 +172,6 @@ function distanceOf(issues: readonly Issue[]): number {
 
 function refusalIn(issue: Issue): Refusal | undefined {
   return issue.code === "custom" ? refusalOf(issue.params) : undefined;
-}
-
-/** The words behind "expected"; undefined where an issue says nothing but that the value is wrong. */
-function expectation(issue: Issue): string | undefined {
-  switch (issue.code) {
-    case "invalid_type":
-      return TYPE_WORDS[issue.expected] ?? issue.expected;
-    case "invalid_value":
-      return anyOf(issue.values.map(String));
-    case "too_small":
-    case "too_big":
-      return boundWords(issue);
-    case "not_multiple_of":
-      return `a multiple of ${issue.divisor}`;
-    case "invalid_format":
-      return formatWords(issue);
-    case "invalid_union":
-      return (
-        [...new Set(issue.errors.flat().flatMap((inner) => expectation(inner) ?? []))].join(" or ") ||
-        undefined
-      );
-    case "custom":
-      return refusalOf(issue.params)?.expected;
-    default:
-      return undefined;
-  }
-}
-
-const TYPE_WORDS: Readonly<Record<string, string>> = {
-  string: "text",
-  number: "a number",
-  int: "a whole number",
-  boolean: "true or false",
-  array: "a list",
-  tuple: "a list",
-  set: "a list",
-  object: "a mapping",
-  record: "a mapping",
-  map: "a mapping",
-  null: "nothing",
-  undefined: "nothing",
-  never: "nothing",
-  date: "a date",
-  bigint: "a whole number",
-};
-
-const FORMAT_WORDS: Readonly<Record<string, string>> = {
-  url: "a URL",
-  email: "an e-mail address",
-  uuid: "a UUID",
-  ipv4: "an IPv4 address",
-  ipv6: "an IPv6 address",
-  cidrv4: "an IPv4 network such as 10.0.0.0/8",
-  cidrv6: "an IPv6 network such as fd00::/8",
-  base64: "base64 text",
-  datetime: "a date and time such as 2030-01-31T12:00:00Z",
-  date: "a date such as 2030-01-31",
-};
-
-function formatWords(issue: Extract<Issue, { code: "invalid_format" }>): string {
-  const words = FORMAT_WORDS[issue.format];
-  if (words !== undefined) return words;
-  return issue.pattern === undefined
-    ? `text of the form ${issue.format}`
-    : `text that matches ${issue.pattern}`;
-}
-
-function boundWords(issue: Extract<Issue, { code: "too_small" | "too_big" }>): string {
-  const least = issue.code === "too_small";
-  const bound = least ? issue.minimum : issue.maximum;
-  const inclusive = issue.inclusive !== false;
-  const limit = inclusive
-    ? `${least ? "at least" : "at most"} ${bound}`
-    : `${least ? "above" : "below"} ${bound}`;
-  switch (issue.origin) {
-    case "string":
-      return least && bound === 1 ? "text that is not empty" : `text of ${limit} characters`;
-    case "array":
-    case "set":
-    case "file":
-      return `a list of ${limit} item${bound === 1 ? "" : "s"}`;
-    case "int":
-    case "bigint":
-      return `a whole number ${inclusive ? `of ${limit}` : limit}`;
-    default:
-      return `a number ${inclusive ? `of ${limit}` : limit}`;
-  }
-}
-
-function suggestionFor(issue: Issue, node: ConfigNode | undefined): Refusal {
-  if (node?.kind !== "scalar") return {};
-  if (issue.code === "invalid_value") {
-    const suggestion = nearest(String(node.value), issue.values.map(String));
-    return suggestion === undefined ? {} : { suggestion };
-  }
-  const unquoted = typeof node.value === "number" || typeof node.value === "boolean";
-  return issue.code === "invalid_type" && issue.expected === "string" && unquoted
-    ? { suggestion: node.source }
-    : {};
-}
-
-/** `"a"`, or `one of "a", "b"`. */
-function anyOf(values: readonly string[]): string {
-  const shown = values.map((value) => JSON.stringify(value)).join(", ");
-  return values.length === 1 ? shown : `one of ${shown}`;
 }
 
 function asPathPart(part: PropertyKey): string | number {

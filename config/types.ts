@@ -20,7 +20,7 @@ export interface Config {
   /** Every file that took part (includes, `${file:…}` values, certificates): what a watcher watches. */
   readonly files: readonly string[];
   readonly listeners: readonly ListenerConfig[];
-  /** CIDRs, as written. */
+  /** CIDRs (a single address has its full prefix length), or `unix` for the peers on unix sockets. */
   readonly trustedProxies: readonly string[];
   readonly admin: AdminConfig | undefined;
   readonly log: LogConfig;
@@ -31,6 +31,7 @@ export interface Config {
   readonly routes: readonly RouteConfig[];
 }
 
+/** An IPv6 host stands without its brackets; port 0 lets the system choose. Socket paths are absolute. */
 export type Address =
   | { readonly kind: "tcp"; readonly host: string; readonly port: number }
   | { readonly kind: "unix"; readonly path: string };
@@ -128,9 +129,11 @@ export interface TargetConfig {
   /** As written, without a trailing slash. */
   readonly url: string;
   readonly scheme: "http" | "https" | "unix";
+  /** An IPv6 address stands without its brackets. `localhost` for `unix:/path` targets. */
   readonly host: string;
+  /** 80 or 443 where the URL has none; 0 for `unix:/path` targets. */
   readonly port: number;
-  /** For `unix:/path` targets. */
+  /** For `unix:/path` targets, absolute. */
   readonly socketPath: string | undefined;
   /** Path prefix of the URL, "" for none; never ends in a slash. */
   readonly basePath: string;

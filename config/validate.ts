@@ -1,3 +1,4 @@
+import { nearest } from "sluice/plugin";
 import { checkAddresses, checkReachable, checkStepNames, checkUnique, textsOf } from "./cross-checks.ts";
 import type { ConfigDocument } from "./document.ts";
 import { deepFreeze } from "./freeze.ts";
@@ -27,7 +28,6 @@ import type { Scope } from "./scope.ts";
 import { rememberSecrets } from "./secret-values.ts";
 import { describe } from "./secrets.ts";
 import { type StepItem, StepReader } from "./steps.ts";
-import { nearest } from "./suggest.ts";
 import type { AdminConfig, Config, ListenerConfig, UpstreamConfig } from "./types.ts";
 
 /** Every key of the top level. */

@@ -1,3 +1,4 @@
+import { nearest } from "sluice/plugin";
 import { z } from "zod";
 import { ADDRESS_EXPECTED, ADDRESS_PATTERN, parseAddress } from "./address.ts";
 import { DURATION_EXPECTED, DURATION_PATTERN, isTooLong, parseDuration } from "./durations.ts";
@@ -5,7 +6,6 @@ import { FIELD_VALUE, ITEM_NAME, ITEM_NAME_EXPECTED, TOKEN } from "./names.ts";
 import { NETWORK_EXPECTED, parseNetwork } from "./network.ts";
 import { Refused, refusalParams, scalar } from "./scalar.ts";
 import { meantSize, parseSize, SIZE_EXPECTED, SIZE_PATTERN } from "./sizes.ts";
-import { nearest } from "./suggest.ts";
 
 /** Milliseconds, above 0. */
 export function duration() {
@@ -79,8 +79,7 @@ export function oneOf<const T extends string | number>(values: readonly T[], pla
   return scalar(expected, { enum: values }, (value): T | Refused => {
     const found = values.find((known) => known === value);
     if (found !== undefined) return found;
-    const text = String(value);
-    if (planned?.test(text) === true) return new Refused({ unavailable: true });
+    if (planned?.test(String(value)) === true) return new Refused({ unavailable: true });
     const suggestion = typeof value === "string" ? nearest(value, values.map(String)) : undefined;
     return new Refused(suggestion === undefined ? {} : { suggestion });
   });

@@ -33,7 +33,8 @@ export async function filesIn(files: Files): Promise<{ path: string } & AsyncDis
 /** Reads and validates one text as `main.yaml`, or several files of which `main.yaml` is the main one. */
 export async function check(yaml: string | Files, options: CheckOptions = {}): Promise<Checked> {
   await using directory = await filesIn(typeof yaml === "string" ? { "main.yaml": yaml } : yaml);
-  return checkFile(join(directory.path, "main.yaml"), directory.path, options);
+  // The files must stay until they are read.
+  return await checkFile(join(directory.path, "main.yaml"), directory.path, options);
 }
 
 export async function checkFile(

@@ -7,19 +7,20 @@ import type { PluginRegistry } from "../registry.ts";
  * those. They do nothing.
  */
 
-const changes = (): z.ZodType =>
+const changes = (direction: string): z.ZodType =>
   z
     .strictObject({
       set: z.record(z.string(), z.string()).optional().describe("Fields to set."),
       add: z.record(z.string(), z.string()).optional().describe("Fields to add."),
       remove: z.array(z.string()).optional().describe("Fields to remove."),
     })
-    .optional();
+    .optional()
+    .describe(`Changes to the ${direction}.`);
 
 export const standIns: readonly AnyPlugin[] = [
   standIn("request-id", z.strictObject({})),
   standIn("security-headers", z.strictObject({})),
-  standIn("headers", z.strictObject({ request: changes(), response: changes() })),
+  standIn("headers", z.strictObject({ request: changes("request"), response: changes("answer") })),
 ];
 
 /** A plugin of that name and schema whose steps pass everything on. */

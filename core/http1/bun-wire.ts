@@ -85,7 +85,7 @@ export function bunSocketHandlers(hooks: BunWireHooks): SocketHandler<BunWire> {
       const wire = socket.data;
       if (wire.socket === undefined) return;
       wire.socket = undefined;
-      wire.closeError = error;
+      wire.closeError ??= error;
       const owner = wire.owner;
       wire.owner = NOBODY;
       owner.closed();

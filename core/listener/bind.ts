@@ -1,10 +1,15 @@
-import type { SocketHandler, TCPSocketListener, UnixSocketListener } from "bun";
+import type { SocketHandler, TCPSocketListener, TCPSocketListenOptions, UnixSocketListener } from "bun";
 import { lstat, unlink } from "node:fs/promises";
+import { formatAddress } from "../../config/address.ts";
 import type { Address } from "../../config/types.ts";
 import type { BunWire } from "../http1/bun-wire.ts";
-import { printAddress } from "./addresses.ts";
 
 export type Bound = TCPSocketListener<BunWire> | UnixSocketListener<BunWire>;
+
+/** The runtime knows `reusePort`; its types of `Bun.listen` do not. */
+interface TcpOptions extends TCPSocketListenOptions<BunWire> {
+  readonly reusePort: boolean;
+}
 
 /**
  * Listens on an address. A unix socket file that a dead process left behind is replaced; one that somebody
@@ -16,12 +21,13 @@ export async function bind(
   socket: SocketHandler<BunWire>,
   reusePort: boolean,
 ): Promise<Bound> {
-  const where = printAddress(address);
+  const where = formatAddress(address);
   if (address.kind === "unix") await clearSocketFile(address.path, where);
   try {
     if (address.kind === "unix") return Bun.listen({ unix: address.path, allowHalfOpen: true, socket });
     const { host: hostname, port } = address;
-    return Bun.listen({ hostname, port, allowHalfOpen: true, reusePort, socket });
+    const options: TcpOptions = { hostname, port, allowHalfOpen: true, reusePort, socket };
+    return Bun.listen(options);
   } catch (error) {
     throw new Error(why(error, where), { cause: error });
   }
@@ -60,7 +66,8 @@ async function clearSocketFile(path: string, where: string): Promise<void> {
     // Nothing there, or a directory that cannot be read: listening says what is wrong.
     return;
   }
-  if (!file.isSocket()) throw new Error(`cannot listen on ${where}: a file that is no socket is in its place`);
+  if (!file.isSocket())
+    throw new Error(`cannot listen on ${where}: a file that is no socket is in its place`);
   if (await answers(path)) throw new Error(`address ${where} is already in use`);
   try {
     await unlink(path);

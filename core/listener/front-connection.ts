@@ -20,8 +20,8 @@ export interface FrontHost {
   trusts(address: string): boolean;
   /** Counts a connection of this address; false where that is one too many. */
   admit(wire: FrontWire, address: string): boolean;
-  /** Lets `socket` go on in TLS, and answers the wire of it. */
-  upgrade(connection: FrontConnection, wire: FrontWire, options: TlsOptions): void;
+  /** Lets an accepted socket go on in TLS; answers the decrypted wire, whose owner is `connection`. */
+  upgrade(connection: FrontConnection, wire: FrontWire, options: TlsOptions): Wire;
   refused(kind: ListenerEvent, address: string, detail?: string): void;
   /** The protocol is known: answers who takes the connection, or undefined where it was answered and is closing. */
   handOver(protocol: "http1" | "http2", wire: Wire, facts: ConnectionFacts): WireOwner | undefined;
@@ -51,7 +51,11 @@ const NOBODY: WireOwner = { data() {}, drained() {}, ended() {}, closed() {} };
 export class FrontConnection implements WireOwner, Sweepable {
   readonly #host: FrontHost;
   readonly #accepted: FrontWire;
+  // Read at once: a socket that goes on in TLS forgets them.
   readonly #socketAddress: string;
+  readonly #socketPort: number;
+  readonly #localAddress: string;
+  readonly #localPort: number;
   #source: ProxyEndpoint | undefined;
   #destination: ProxyEndpoint | undefined;
   /** The wire that the protocol's bytes are on: the accepted one, or TLS over it. */
@@ -59,14 +63,18 @@ export class FrontConnection implements WireOwner, Sweepable {
   #tls: TlsFacts | undefined;
   #phase = FIRST_BYTES;
   /** What came and does not say enough yet. */
-  #held = NOTHING;
+  #held: Uint8Array = NOTHING;
   #deadline: number;
 
   constructor(host: FrontHost, wire: FrontWire) {
     this.#host = host;
     this.#accepted = wire;
     this.#wire = wire;
-    this.#socketAddress = host.unix ? UNIX_PEER : plainAddress(wire.socket?.remoteAddress ?? "");
+    const socket = host.unix ? undefined : wire.socket;
+    this.#socketAddress = socket === undefined ? UNIX_PEER : plainAddress(socket.remoteAddress);
+    this.#socketPort = socket?.remotePort ?? 0;
+    this.#localAddress = socket === undefined ? UNIX_PEER : plainAddress(socket.localAddress);
+    this.#localPort = socket?.localPort ?? 0;
     this.#deadline = host.now() + host.patience;
   }
 
@@ -96,8 +104,9 @@ export class FrontConnection implements WireOwner, Sweepable {
   drained(): void {}
 
   ended(): void {
-    // Whatever it was about to say, it will not.
-    this.#close();
+    // Whatever it was about to say, it will not; and what was told it has arrived.
+    if (this.#phase === CLOSING) this.#wire.close();
+    else this.#close();
   }
 
   closed(): void {
@@ -122,7 +131,7 @@ export class FrontConnection implements WireOwner, Sweepable {
 
   destroy(): void {
     this.#settle(CLOSING);
-    this.#accepted.destroy();
+    this.#wire.destroy();
   }
 
   /** Closes it, counted and logged. */
@@ -142,6 +151,15 @@ export class FrontConnection implements WireOwner, Sweepable {
       return;
     }
     wire.owner = this.#negotiated(wire, facts);
+  }
+
+  /** The handshake of `upgradeTLS` failed: the runtime closes the connection. */
+  handshakeFailed(error: (Error & { code?: string }) | null): void {
+    // Who leaves in the middle, a port scanner or a health check, is not worth a line.
+    if (error?.code === "ECONNRESET") return;
+    const message = error?.message ?? "";
+    const anonymous = message.includes("PEER_DID_NOT_RETURN_A_CERTIFICATE");
+    this.refuse(anonymous ? "client_certificate" : "tls_handshake", message);
   }
 
   #join(chunk: Uint8Array): Uint8Array {
@@ -186,10 +204,10 @@ export class FrontConnection implements WireOwner, Sweepable {
     this.#phase = HANDSHAKE;
     if (rest.byteLength === 0) {
       this.#accepted.owner = NOBODY;
-      host.upgrade(this, this.#accepted, tls);
+      this.#wire = host.upgrade(this, this.#accepted, tls);
       return;
     }
-    this.#accepted.owner = acceptTlsOver(this.#accepted, rest, tls, {
+    this.#accepted.owner = acceptTlsOver(this.#accepted, rest, tls, this, {
       secured: (wire, facts) => this.#negotiated(wire, facts),
       failed: (reason, error) =>
         this.refuse(reason === "certificate" ? "client_certificate" : "tls_handshake", error?.message),
@@ -231,18 +249,15 @@ export class FrontConnection implements WireOwner, Sweepable {
   }
 
   #facts(): ConnectionFacts {
-    const socket = this.#accepted.socket;
-    const tcp = !this.#host.unix && socket !== undefined;
-    const socketPort = tcp ? socket.remotePort : 0;
     const source = this.#source;
     const destination = this.#destination;
     return {
       socketAddress: this.#socketAddress,
-      socketPort,
+      socketPort: this.#socketPort,
       peerAddress: source?.address ?? this.#socketAddress,
-      peerPort: source?.port ?? socketPort,
-      localAddress: destination?.address ?? (tcp ? plainAddress(socket.localAddress) : UNIX_PEER),
-      localPort: destination?.port ?? (tcp ? socket.localPort : 0),
+      peerPort: source?.port ?? this.#socketPort,
+      localAddress: destination?.address ?? this.#localAddress,
+      localPort: destination?.port ?? this.#localPort,
       tls: this.#tls,
     };
   }
@@ -251,7 +266,7 @@ export class FrontConnection implements WireOwner, Sweepable {
     if (this.#phase === CLOSING || this.#phase === HANDED_OVER) return;
     this.#phase = CLOSING;
     this.#deadline = this.#host.now() + CLOSE_TIME;
-    this.#accepted.close();
+    this.#wire.close();
   }
 
   #settle(phase: typeof CLOSING | typeof HANDED_OVER): void {

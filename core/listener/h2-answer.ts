@@ -11,21 +11,39 @@ const TRAILERS = Object.freeze({ waitForTrailers: true });
 
 type Read = Uint8Array | null | Promise<Uint8Array | null>;
 
+/** The connection below an answer, which several of them share. */
+export interface AnswerHost {
+  /** The connection is behind: read on only when `resume` is called. */
+  readonly congested: boolean;
+  awaitRoom(answer: H2Answer): void;
+}
+
 /** One answer on its way out: pulls the body no faster than the client takes it. */
 export class H2Answer {
   /** What broke the answer from our side. */
   error: unknown;
   /** Whether the last byte was handed to the stream. */
   ended = false;
+  readonly #host: AnswerHost;
   readonly #stream: ServerHttp2Stream;
   readonly #firstByteAt: number;
   readonly #resolve: (sent: Sent) => void;
   #body: Body | null = null;
   #bytes = 0;
   #over = false;
+  #awaitingRoom = false;
+  /** Bytes that had left when they were last counted, and since when it is as many. */
+  #left = 0;
+  #leftSince = 0;
 
   /** @param firstByteAt `clock.monotonic()` */
-  constructor(stream: ServerHttp2Stream, firstByteAt: number, resolve: (sent: Sent) => void) {
+  constructor(
+    host: AnswerHost,
+    stream: ServerHttp2Stream,
+    firstByteAt: number,
+    resolve: (sent: Sent) => void,
+  ) {
+    this.#host = host;
     this.#stream = stream;
     this.#firstByteAt = firstByteAt;
     this.#resolve = resolve;
@@ -70,9 +88,32 @@ export class H2Answer {
     });
   }
 
+  /** Gives up on a client that has not read a piece for `timeout` milliseconds. `now` is above 0. */
+  sweep(now: number, timeout: number): void {
+    const waiting = this.#stream.writableLength;
+    const left = this.#bytes - waiting;
+    if ((waiting === 0 && !this.#awaitingRoom) || left !== this.#left || this.#leftSince === 0) {
+      this.#left = left;
+      this.#leftSince = now;
+    } else if (now - this.#leftSince >= timeout) {
+      this.fail(new SluiceError("client_closed", "the client stopped reading", { reason: "client.stalled" }));
+    }
+  }
+
+  /** Goes on after `awaitRoom`. */
+  resume(): void {
+    this.#awaitingRoom = false;
+    if (this.#over || this.error !== undefined) return;
+    try {
+      if (!this.#mustWait()) this.#pump(this.#body!.read());
+    } catch (error) {
+      this.fail(error);
+    }
+  }
+
   /**
-   * Breaks the answer off. RST_STREAM, never END_STREAM: the client must not take it for whole. `close()` of
-   * the stream would end it cleanly first, so it is destroyed.
+   * Breaks the answer off: with RST_STREAM, never END_STREAM, or the client takes it for whole. On this runtime
+   * only `destroy` with an error does that; without one, and in `close`, the stream is first ended in order.
    */
   fail(error: unknown): void {
     if (this.#over || this.error !== undefined) return;
@@ -81,7 +122,7 @@ export class H2Answer {
     if (stream.destroyed) return;
     const gone = error instanceof SluiceError && error.code === "client_closed";
     (stream as { rstCode: number }).rstCode = gone ? CANCEL : INTERNAL_ERROR;
-    stream.destroy();
+    stream.destroy(error instanceof Error ? error : new Error("the answer failed", { cause: error }));
   }
 
   #beginBody(fields: string[], body: Body): void {
@@ -131,10 +172,7 @@ export class H2Answer {
           return;
         }
         this.#write(next);
-        if (this.#stream.writableLength >= WRITE_AHEAD) {
-          this.#stream.once("drain", () => this.#drained());
-          return;
-        }
+        if (this.#mustWait()) return;
         next = this.#body!.read();
       }
     } catch (error) {
@@ -142,13 +180,16 @@ export class H2Answer {
     }
   }
 
-  #drained(): void {
-    if (this.#over) return;
-    try {
-      this.#pump(this.#body!.read());
-    } catch (error) {
-      this.fail(error);
+  /** Whether the client is behind; `resume` is called then when it has caught up. */
+  #mustWait(): boolean {
+    if (this.#stream.writableLength >= WRITE_AHEAD) {
+      this.#stream.once("drain", () => this.resume());
+      return true;
     }
+    if (!this.#host.congested) return false;
+    this.#awaitingRoom = true;
+    this.#host.awaitRoom(this);
+    return true;
   }
 
   #sendTrailers(): void {

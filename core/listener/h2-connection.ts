@@ -1,5 +1,5 @@
 import type { Http2Server, ServerHttp2Session, ServerHttp2Stream } from "node:http2";
-import { BytesBody, type ConnectionFacts, ERROR_CODES, HeaderList } from "sluice/plugin";
+import { BytesBody, type ConnectionFacts, ERROR_CODES, HeaderList, SluiceError } from "sluice/plugin";
 import { MessageError } from "../http1/message-error.ts";
 import type { Wire, WireOwner } from "../http1/wire.ts";
 import {
@@ -13,11 +13,12 @@ import {
   NO_ERROR,
   PROTOCOL_ERROR,
 } from "./h2-frames.ts";
+import type { H2Answer } from "./h2-answer.ts";
 import { H2Guard, type GuardLimits, type Violation } from "./h2-guard.ts";
 import { isGrpc, rawField, readRequestHead } from "./h2-headers.ts";
 import { H2Inbound, type StreamHost } from "./h2-inbound.ts";
 import type { H2Shared } from "./h2-shared.ts";
-import { H2Socket } from "./h2-socket.ts";
+import { H2Socket, type SocketObserver } from "./h2-socket.ts";
 import type { Rejection } from "./inbound.ts";
 
 /** Milliseconds that a closing connection may take to send its last frames and to hear the peer's FIN. */
@@ -32,17 +33,18 @@ const GOAWAY_GRACE = 1_000;
 export const RECEIVE_WINDOW = 262_144;
 
 /** One HTTP/2 connection: the guard before it, the session of `node:http2` behind it, its deadlines. */
-export class H2Connection implements WireOwner, StreamHost {
+export class H2Connection implements WireOwner, StreamHost, SocketObserver {
   readonly shared: H2Shared;
   readonly facts: ConnectionFacts;
+  cutBy: SluiceError | undefined;
   readonly #guard: H2Guard;
   readonly #socket: H2Socket;
   readonly #session: ServerHttp2Session;
   readonly #closed: (connection: H2Connection) => void;
-  /** Requests whose body is coming in. */
-  readonly #receiving = new Set<H2Inbound>();
+  readonly #requests = new Set<H2Inbound>();
+  /** Answers that go on when the wire has caught up. */
+  #waiting: H2Answer[] = [];
   readonly #openedAt: number;
-  #streams = 0;
   #highest = 0;
   #brokenStreams = 0;
   #idleSince: number;
@@ -64,9 +66,8 @@ export class H2Connection implements WireOwner, StreamHost {
     this.#closed = closed;
     this.#openedAt = shared.now;
     this.#idleSince = shared.now;
-    const guard = new H2Guard(guardLimits);
-    this.#guard = guard;
-    this.#socket = new H2Socket(wire, shared.scratch, (bytes) => guard.earn(bytes));
+    this.#guard = new H2Guard(guardLimits);
+    this.#socket = new H2Socket(wire, shared.scratch, this);
     let session: ServerHttp2Session | undefined;
     server.once("session", (opened) => {
       session = opened;
@@ -92,8 +93,9 @@ export class H2Connection implements WireOwner, StreamHost {
   }
 
   ended(): void {
-    // A client that cannot send any more cannot open windows either: it left.
-    this.#socket.abort();
+    // A client that cannot send any more cannot open windows either: it left, or it has heard our last word.
+    if (this.#socket.finished) this.#socket.release();
+    else this.#socket.abort();
   }
 
   closed(): void {
@@ -103,9 +105,29 @@ export class H2Connection implements WireOwner, StreamHost {
     this.#closed(this);
   }
 
+  get congested(): boolean {
+    return this.#socket.congested;
+  }
+
+  awaitRoom(answer: H2Answer): void {
+    this.#waiting.push(answer);
+  }
+
+  sent(bytes: number): void {
+    this.#guard.earn(bytes);
+  }
+
+  roomAgain(): void {
+    // Each takes its turn; who finds the connection full again queues behind the others.
+    const waiting = this.#waiting;
+    if (waiting.length === 0) return;
+    this.#waiting = [];
+    for (const answer of waiting) answer.resume();
+  }
+
   streamClosed(inbound: H2Inbound, aborted: boolean): void {
-    this.#receiving.delete(inbound);
-    if (--this.#streams === 0) this.#idleSince = this.shared.now;
+    this.#requests.delete(inbound);
+    if (this.#requests.size === 0) this.#idleSince = this.shared.now;
     if (!aborted || this.#closingAt !== 0) return;
     // More broken streams than the client reset itself: it makes us reset them (CVE-2025-8671).
     if (++this.#brokenStreams <= this.#guard.resetsSeen) return;
@@ -123,14 +145,14 @@ export class H2Connection implements WireOwner, StreamHost {
     const headSince = this.#guard.greeted ? this.#guard.headSince : this.#openedAt;
     if (headSince !== 0 && now - headSince >= limits.headerTimeout) {
       const message = "a header block came too slowly";
-      this.#reject({ code: "request_timeout", reason: "timeout.header", message });
+      this.#reject({ code: "request_timeout", reason: "timeout.head", message });
       this.#close(ENHANCE_YOUR_CALM, message);
       return;
     }
-    for (const inbound of this.#receiving) inbound.checkIdle(now, limits.bodyTimeout);
+    for (const inbound of this.#requests) inbound.sweep(now, limits);
     if (this.#drainingAt !== 0) {
       if (now - this.#drainingAt >= GOAWAY_GRACE) this.#session.close();
-    } else if (this.#streams === 0 && now - this.#idleSince >= limits.idleTimeout) {
+    } else if (this.#requests.size === 0 && now - this.#idleSince >= limits.idleTimeout) {
       this.#session.close();
     }
   }
@@ -140,9 +162,9 @@ export class H2Connection implements WireOwner, StreamHost {
    * names the last stream: a request that was on its way meanwhile is served, not lost.
    */
   drain(): void {
-    if (this.#drainingAt !== 0 || this.#closingAt !== 0) return;
+    if (this.#drainingAt !== 0 || this.#closingAt !== 0 || this.#session.destroyed) return;
     this.#drainingAt = this.shared.now;
-    if (this.#streams === 0 && this.#guard.greeted) {
+    if (this.#requests.size === 0 && this.#guard.greeted) {
       this.#session.close();
       return;
     }
@@ -153,6 +175,7 @@ export class H2Connection implements WireOwner, StreamHost {
   }
 
   destroy(): void {
+    this.cutBy = new SluiceError("draining", ERROR_CODES.draining.meaning, { reason: "shutdown" });
     this.#socket.abort();
   }
 
@@ -169,16 +192,14 @@ export class H2Connection implements WireOwner, StreamHost {
       return;
     }
     this.#highest = id;
-    this.#streams++;
     const ended = (flags & END_STREAM) !== 0;
     try {
       const head = readRequestHead(raw, this.shared.limits());
       this.#checkServed(head.grpc);
       const inbound = new H2Inbound(this, stream, head, ended);
-      if (!ended) this.#receiving.add(inbound);
+      this.#requests.add(inbound);
       this.#handle(inbound);
     } catch (error) {
-      if (!(error instanceof MessageError)) throw error;
       this.#refuse(stream, raw, ended, error);
     }
   }
@@ -201,28 +222,24 @@ export class H2Connection implements WireOwner, StreamHost {
   }
 
   /** Answers a request that goes no further, in the caller's protocol. */
-  #refuse(stream: ServerHttp2Stream, raw: readonly string[], ended: boolean, error: MessageError): void {
+  #refuse(stream: ServerHttp2Stream, raw: readonly string[], ended: boolean, error: unknown): void {
     const method = rawField(raw, ":method") ?? "";
     const target = rawField(raw, ":path") ?? "";
-    const { code, reason, message } = error;
-    const answer = this.#reject({ code, reason, message, method, rawTarget: target });
     const grpc = isGrpc(rawField(raw, "content-type") ?? "");
-    const head = { method, target, authority: "", headers: new HeaderList(), grpc };
-    const inbound = new H2Inbound(
-      this,
-      stream,
-      { ...head, contentLength: undefined, expectContinue: false },
-      ended,
-    );
+    const headers = new HeaderList();
+    const head = { method, target, authority: "", headers, grpc, contentLength: undefined };
+    const inbound = new H2Inbound(this, stream, { ...head, expectContinue: false }, ended);
+    this.#requests.add(inbound);
     inbound.body?.cancel();
-    if (grpc) {
-      const headers = answer.headers.copy();
-      headers.set("content-type", "application/grpc");
-      headers.set("grpc-status", String(ERROR_CODES[code].grpc));
-      headers.set("grpc-message", encodeURIComponent(message));
-      void inbound.respond(200, headers, null);
-    } else {
-      void inbound.respond(ERROR_CODES[code].status, answer.headers, new BytesBody(answer.body));
+    try {
+      if (!(error instanceof MessageError)) throw error;
+      const { code, reason, message } = error;
+      const answer = this.#reject({ code, reason, message, method, rawTarget: target });
+      if (grpc) void inbound.respond(200, grpcRefusal(answer.headers, error), null);
+      else void inbound.respond(ERROR_CODES[code].status, answer.headers, new BytesBody(answer.body));
+    } catch (failure) {
+      this.shared.log.error({ err: failure }, "reading a request failed");
+      inbound.abandon(failure);
     }
   }
 
@@ -270,6 +287,15 @@ export class H2Connection implements WireOwner, StreamHost {
   #startClosing(): void {
     if (this.#closingAt === 0) this.#closingAt = this.shared.now;
   }
+}
+
+/** Trailers-Only with a status, as gRPC over HTTP/2 has it: the answer's fields are its trailers. */
+function grpcRefusal(fields: HeaderList, { code, message }: MessageError): HeaderList {
+  const headers = fields.copy();
+  headers.set("content-type", "application/grpc");
+  headers.set("grpc-status", String(ERROR_CODES[code].grpc));
+  headers.set("grpc-message", encodeURIComponent(message));
+  return headers;
 }
 
 /** nghttp2's error numbers, which the runtime uses, as codes for GOAWAY. */

@@ -4,10 +4,12 @@ import {
   type BodyProducer,
   BodyQueue,
   type ConnectionFacts,
+  ERROR_CODES,
   type HeaderList,
   SluiceError,
 } from "sluice/plugin";
-import { H2Answer } from "./h2-answer.ts";
+import type { Limits } from "../../config/types.ts";
+import { type AnswerHost, H2Answer } from "./h2-answer.ts";
 import { CANCEL, NO_ERROR } from "./h2-frames.ts";
 import { fieldObject, type H2RequestHead, readTrailers } from "./h2-headers.ts";
 import type { H2Shared } from "./h2-shared.ts";
@@ -18,9 +20,11 @@ const INBOUND: unique symbol = Symbol("inbound");
 type Tracked = ServerHttp2Stream & { [INBOUND]: H2Inbound };
 
 /** What a request needs of the connection that it came by. */
-export interface StreamHost {
+export interface StreamHost extends AnswerHost {
   readonly shared: H2Shared;
   readonly facts: ConnectionFacts;
+  /** Why we cut the connection, where we did. */
+  readonly cutBy: SluiceError | undefined;
   /** The stream is over. `aborted`: neither side finished it in order, and it was not ours to break it. */
   streamClosed(inbound: H2Inbound, aborted: boolean): void;
 }
@@ -102,23 +106,28 @@ export class H2Inbound implements Inbound, BodyProducer {
     if (this.#received === 0) this.#inform({ ":status": 100 });
   }
 
-  /** Fails the body when the client has sent nothing of it for `timeout` milliseconds. */
-  checkIdle(now: number, timeout: number): void {
-    if (this.#waitingSince === 0 || now - this.#waitingSince < timeout) return;
+  /** Enforces the deadlines of the request's body and of the answer's reader. */
+  sweep(now: number, limits: Limits): void {
+    const answer = this.#answer;
+    if (answer !== undefined) {
+      answer.sweep(now, limits.idleTimeout);
+      return;
+    }
+    if (this.#waitingSince === 0 || now - this.#waitingSince < limits.bodyTimeout) return;
     // A call that runs both ways may be silent for as long as it likes: its deadline is its own.
-    if (this.#grpc || this.#answer !== undefined) return;
-    this.#failBody("request_timeout", "timeout.body", "the request's body came too slowly");
+    if (this.#grpc) this.#waitingSince = 0;
+    else this.#failBody("request_timeout", "timeout.body", "the request's body came too slowly");
   }
 
   respond(status: number, headers: HeaderList, body: Body | null): Promise<Sent> {
     const { clock, date } = this.#host.shared;
     return new Promise((resolve) => {
-      const answer = new H2Answer(this.#stream, clock.monotonic(), resolve);
-      this.#answer = answer;
-      if (this.#over || this.#stream.destroyed) {
+      const answer = new H2Answer(this.#host, this.#stream, clock.monotonic(), resolve);
+      if (this.#over || this.#answer !== undefined || this.#stream.destroyed) {
         body?.cancel();
-        answer.close(false, gone());
+        answer.close(false, this.#host.cutBy ?? gone());
       } else {
+        this.#answer = answer;
         answer.begin(this.method, status, headers, body, date.value());
       }
     });
@@ -130,7 +139,7 @@ export class H2Inbound implements Inbound, BodyProducer {
 
   /** Resets the stream: what was to answer it failed. */
   abandon(error: unknown): void {
-    const answer = this.#answer ?? new H2Answer(this.#stream, 0, ignore);
+    const answer = this.#answer ?? new H2Answer(this.#host, this.#stream, 0, ignore);
     this.#answer = answer;
     answer.fail(error);
   }
@@ -201,6 +210,8 @@ export class H2Inbound implements Inbound, BodyProducer {
   }
 
   #whyGone(): SluiceError {
+    const { cutBy } = this.#host;
+    if (cutBy !== undefined) return cutBy;
     const code = this.#stream.rstCode ?? CANCEL;
     // The runtime resets a stream that breaks the protocol: a body unlike its content-length, a wrong frame.
     return BREACHES.has(code)
@@ -247,7 +258,7 @@ class ExpectedBody extends BodyQueue {
 }
 
 function gone(): SluiceError {
-  return new SluiceError("client_closed", "the client left before the answer was complete");
+  return new SluiceError("client_closed", ERROR_CODES.client_closed.meaning, { reason: "client.gone" });
 }
 
 function onData(this: unknown, chunk: Uint8Array): void {

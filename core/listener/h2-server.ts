@@ -1,6 +1,7 @@
 import { createServer, type Http2Server } from "node:http2";
 import type { ConnectionFacts } from "sluice/plugin";
 import type { Limits } from "../../config/types.ts";
+import { type Sweepable, Sweeper } from "../http1/deadlines.ts";
 import type { Wire, WireOwner } from "../http1/wire.ts";
 import { H2Connection, RECEIVE_WINDOW } from "./h2-connection.ts";
 import type { GuardLimits } from "./h2-guard.ts";
@@ -11,8 +12,6 @@ import type { ProtocolServer } from "./protocol-server.ts";
 
 export type { Http2ServerOptions } from "./h2-shared.ts";
 
-/** Milliseconds between two looks at all connections: how late a deadline may be. */
-const SWEEP = 500;
 const BOTH = ["http1", "http2", "grpc"] as const;
 
 /** The HTTP/2 server behind the front: gRPC and everything else, on connections that the front accepted. */
@@ -20,7 +19,7 @@ export function createHttp2Server(options: Http2ServerOptions): ProtocolServer {
   return new H2Server(options);
 }
 
-class H2Server implements ProtocolServer, H2Shared {
+class H2Server implements ProtocolServer, H2Shared, Sweepable {
   readonly handler: H2Shared["handler"];
   readonly limits: H2Shared["limits"];
   readonly protocols: H2Shared["protocols"];
@@ -31,7 +30,7 @@ class H2Server implements ProtocolServer, H2Shared {
   now: number;
   readonly #open = new Set<H2Connection>();
   #draining = false;
-  #stopSweep: (() => void) | undefined;
+  readonly #sweeper: Sweeper;
   /** Sessions take their settings from the server that makes them: one for each set of limits. */
   #made: { limits: Limits; guard: GuardLimits; server: Http2Server } | undefined;
 
@@ -43,6 +42,7 @@ class H2Server implements ProtocolServer, H2Shared {
     this.log = options.log;
     this.date = new HttpDate(options.clock);
     this.now = options.clock.monotonic();
+    this.#sweeper = new Sweeper(options.clock, options.limits);
   }
 
   get connections(): number {
@@ -50,7 +50,7 @@ class H2Server implements ProtocolServer, H2Shared {
   }
 
   accept(wire: Wire, facts: ConnectionFacts, first: Uint8Array): WireOwner {
-    this.#stopSweep ??= this.#startSweep();
+    if (this.#open.size === 0) this.#wake();
     const { server, guard } = this.#serverFor(this.limits());
     const connection = new H2Connection(this, server, guard, wire, facts, this.#forget);
     this.#open.add(connection);
@@ -68,19 +68,19 @@ class H2Server implements ProtocolServer, H2Shared {
     for (const connection of this.#open) connection.destroy();
   }
 
+  sweep(now: number): void {
+    this.now = now;
+    for (const connection of this.#open) connection.sweep(now);
+  }
+
   readonly #forget = (connection: H2Connection): void => {
     this.#open.delete(connection);
-    if (this.#open.size > 0) return;
-    this.#stopSweep?.();
-    this.#stopSweep = undefined;
+    if (this.#open.size === 0) this.#sweeper.delete(this);
   };
 
-  #startSweep(): () => void {
+  #wake(): void {
     this.now = this.clock.monotonic();
-    return this.clock.setInterval(() => {
-      this.now = this.clock.monotonic();
-      for (const connection of this.#open) connection.sweep(this.now);
-    }, SWEEP);
+    this.#sweeper.add(this);
   }
 
   #serverFor(limits: Limits): { guard: GuardLimits; server: Http2Server } {

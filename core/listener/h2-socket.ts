@@ -3,10 +3,18 @@ import type { Wire } from "../http1/wire.ts";
 
 /** Bytes that are gathered for one write. */
 export const BATCH = 65_536;
-/** Unsent bytes from which on the HTTP/2 session is told to wait. */
+/** Unsent bytes from which on answers wait. */
 const HIGH_WATER = 65_536;
 /** Unsent bytes from which on nothing more is read: a client that only sends must not fill our memory. */
 const FULL = 1_048_576;
+
+/** Who is told what becomes of the bytes. */
+export interface SocketObserver {
+  /** One write took this many. */
+  sent(bytes: number): void;
+  /** The wire takes bytes again, and `congested` is false. */
+  roomAgain(): void;
+}
 
 /**
  * What `node:http2` takes for its socket: a wire with the part of `net.Socket` that a server session calls. What
@@ -21,30 +29,28 @@ export class H2Socket extends EventEmitter {
   destroyed = false;
   readonly #wire: Wire;
   readonly #scratch: Uint8Array;
-  readonly #sent: (bytes: number) => void;
+  readonly #observer: SocketObserver;
   #pending: Uint8Array[] = [];
   #pendingBytes = 0;
   #queued = false;
   /** The wire took less than it was offered: its `drained` comes. */
   #blocked = false;
-  #sessionWaits = false;
   #paused = false;
   #finished = false;
 
   /**
    * @param scratch {@link BATCH} bytes to gather in; all connections of a server may share them
-   * @param sent told of each write's size
    */
-  constructor(wire: Wire, scratch: Uint8Array, sent: (bytes: number) => void) {
+  constructor(wire: Wire, scratch: Uint8Array, observer: SocketObserver) {
     super();
     this.#wire = wire;
     this.#scratch = scratch;
-    this.#sent = sent;
+    this.#observer = observer;
   }
 
-  /** Bytes that the wire has not taken yet. */
-  get unsent(): number {
-    return this.#pendingBytes;
+  /** Whether the wire is so far behind that nothing should be added that can wait. */
+  get congested(): boolean {
+    return this.#pendingBytes >= HIGH_WATER;
   }
 
   /** Whether everything was sent, FIN included. */
@@ -52,21 +58,22 @@ export class H2Socket extends EventEmitter {
     return this.#finished;
   }
 
-  /** Keeps the bytes until they are sent. False asks for a pause until "drain". */
-  write(bytes: Uint8Array): boolean {
+  /**
+   * Keeps the bytes until they are sent. Never asks the session to wait: it would go on after its first "drain"
+   * whatever it is told (seen on Bun 1.4.5). Whoever produces bytes looks at `congested`.
+   */
+  write(bytes: Uint8Array): true {
     if (this.destroyed || this.#finished) return true;
     this.#pending.push(bytes);
     this.#pendingBytes += bytes.byteLength;
     this.#schedule();
     if (this.#pendingBytes < HIGH_WATER) return true;
     if (!this.#blocked) this.flush();
-    if (this.#pendingBytes < HIGH_WATER) return true;
-    this.#sessionWaits = true;
     if (this.#pendingBytes >= FULL && !this.#paused) {
       this.#paused = true;
       this.#wire.pause();
     }
-    return false;
+    return true;
   }
 
   /** FIN after what was written. Bytes may still be added until the turn ends: the last GOAWAY is. */
@@ -93,6 +100,12 @@ export class H2Socket extends EventEmitter {
     this.#wire.destroy();
   }
 
+  /** Closes the wire once everything was sent. */
+  release(): void {
+    this.destroyed = true;
+    this.#wire.close();
+  }
+
   /** Sends what is there; `drained` goes on when the wire stops. */
   flush(): void {
     this.#queued = false;
@@ -106,7 +119,7 @@ export class H2Socket extends EventEmitter {
         this.#pendingBytes = 0;
         return;
       }
-      this.#sent(taken);
+      this.#observer.sent(taken);
       this.#pendingBytes -= taken;
       if (taken < batch.byteLength) {
         this.#blocked = true;
@@ -125,14 +138,12 @@ export class H2Socket extends EventEmitter {
   drained(): void {
     this.#blocked = false;
     this.flush();
-    if (this.#paused && this.#pendingBytes < HIGH_WATER) {
+    if (this.congested) return;
+    if (this.#paused) {
       this.#paused = false;
       this.#wire.resume();
     }
-    if (this.#sessionWaits && this.#pendingBytes < HIGH_WATER) {
-      this.#sessionWaits = false;
-      this.emit("drain");
-    }
+    this.#observer.roomAgain();
   }
 
   pause(): void {}

@@ -1,12 +1,12 @@
 import type { SocketHandler } from "bun";
 import type { Clock, ConnectionFacts, Log } from "sluice/plugin";
+import { formatAddress } from "../../config/address.ts";
 import type { Address, Limits, ListenerProtocol } from "../../config/types.ts";
-import { bunSocketHandlers, type BunWire } from "../http1/bun-wire.ts";
+import { bunSocketHandlers, BunWire } from "../http1/bun-wire.ts";
 import { Sweeper } from "../http1/deadlines.ts";
 import { encodeResponse } from "../http1/encoder.ts";
 import { createHttp1Server } from "../http1/server.ts";
 import type { Wire, WireOwner } from "../http1/wire.ts";
-import { printAddress } from "./addresses.ts";
 import { bind, type Bound } from "./bind.ts";
 import { FrontConnection, type FrontHost, FrontWire } from "./front-connection.ts";
 import { http11Required } from "./h2-frames.ts";
@@ -84,7 +84,6 @@ class Front implements Listener, FrontHost {
   readonly #sweeper: Sweeper;
   readonly #perAddress = new Map<string, number>();
   readonly #tlsHandlers: SocketHandler<BunWire>;
-  readonly #handshakes = new WeakMap<BunWire, { connection: FrontConnection; options: TlsOptions }>();
   #bound: Bound | undefined;
 
   constructor(options: ListenerOptions) {
@@ -92,17 +91,29 @@ class Front implements Listener, FrontHost {
     this.#options = options;
     this.#settings = options;
     this.unix = address.kind === "unix";
-    this.address = printAddress(address);
+    this.address = formatAddress(address);
     const limits = (): Limits => this.#settings.limits;
     this.#http1 = createHttp1Server({ handler, limits, clock, log });
-    this.#http2 = createHttp2Server({ handler, limits, clock, log, protocols: () => this.#settings.protocols });
+    this.#http2 = createHttp2Server({
+      handler,
+      limits,
+      clock,
+      log,
+      protocols: () => this.#settings.protocols,
+    });
     this.#date = new HttpDate(clock);
     this.#refusals = new Refusals(this.address, clock, log, options.onEvent);
     this.#sweeper = new Sweeper(clock, limits);
-    this.#tlsHandlers = bunSocketHandlers({
-      opened() {},
-      handshake: (wire, ok, error) => this.#handshake(wire, ok, error),
-    });
+    this.#tlsHandlers = this.#telling(
+      bunSocketHandlers({
+        opened() {},
+        handshake(wire, ok, error) {
+          const { connection, options: offered } = wire as SecureWire;
+          if (ok) connection.secured(wire, offered);
+          else connection.handshakeFailed(error);
+        },
+      }),
+    );
     this.#applyTls();
   }
 
@@ -120,7 +131,7 @@ class Front implements Listener, FrontHost {
     this.#bound = bound;
     if (address.kind === "unix") return;
     this.port = "port" in bound ? bound.port : 0;
-    this.address = printAddress({ ...address, port: this.port });
+    this.address = formatAddress({ ...address, port: this.port });
   }
 
   update(settings: Partial<ListenerSettings>): void {
@@ -160,12 +171,10 @@ class Front implements Listener, FrontHost {
     return true;
   }
 
-  upgrade(connection: FrontConnection, wire: FrontWire, options: TlsOptions): void {
-    const { socket } = wire;
-    if (socket === undefined) return;
-    const secure = new FrontWire(connection);
-    this.#handshakes.set(secure, { connection, options });
-    upgradeToTls(socket, options, secure, this.#tlsHandlers);
+  upgrade(connection: FrontConnection, wire: FrontWire, options: TlsOptions): Wire {
+    const secure = new SecureWire(connection, options);
+    if (wire.socket !== undefined) upgradeToTls(wire.socket, options, secure, this.#tlsHandlers);
+    return secure;
   }
 
   refused(kind: ListenerEvent, address: string, detail?: string): void {
@@ -202,17 +211,30 @@ class Front implements Listener, FrontHost {
   }
 
   #acceptHandlers(): SocketHandler<BunWire> {
-    const handlers = bunSocketHandlers({ opened: (wire) => this.#accepted(wire as FrontWire) });
+    const handlers = this.#telling(
+      bunSocketHandlers({ opened: (wire) => this.#accepted(wire as FrontWire) }),
+    );
     return {
       ...handlers,
       open: (socket) => {
         socket.data = new FrontWire();
-        handlers.open?.(socket);
+        void handlers.open?.(socket);
       },
       close: (socket, error) => {
         const open = socket.data.socket !== undefined;
-        handlers.close?.(socket, error);
+        void handlers.close?.(socket, error);
         if (open) this.#closed(socket.data as FrontWire);
+      },
+    };
+  }
+
+  /** The platform gives our own exceptions to the same callback as a failed TLS session: those are no secret. */
+  #telling(handlers: SocketHandler<BunWire>): SocketHandler<BunWire> {
+    return {
+      ...handlers,
+      error: (socket, error) => {
+        if (!("code" in error)) this.#options.log.error({ err: error }, "serving a connection failed");
+        void handlers.error?.(socket, error);
       },
     };
   }
@@ -235,15 +257,6 @@ class Front implements Listener, FrontHost {
     else this.#perAddress.delete(address);
   }
 
-  #handshake(wire: BunWire, ok: boolean, error: Error | null): void {
-    const handshake = this.#handshakes.get(wire);
-    if (handshake === undefined) return;
-    this.#handshakes.delete(wire);
-    const { connection, options } = handshake;
-    if (ok) connection.secured(wire, options);
-    else connection.handshakeFailed(error);
-  }
-
   /** An HTTP/1.1 answer to a client of HTTP/1 where that is not served. */
   #versionRefusal(facts: ConnectionFacts): Uint8Array {
     const { headers, body } = this.#options.handler.rejected({
@@ -257,6 +270,18 @@ class Front implements Listener, FrontHost {
     });
     const head = { status: 505, headers, framing: body.byteLength, connection: "close" };
     return encodeResponse({ ...head, date: this.#date.value() }, body);
+  }
+}
+
+/** The decrypted side of a connection, and what its handshake was about. */
+class SecureWire extends BunWire {
+  readonly connection: FrontConnection;
+  readonly options: TlsOptions;
+
+  constructor(connection: FrontConnection, options: TlsOptions) {
+    super(connection);
+    this.connection = connection;
+    this.options = options;
   }
 }
 

@@ -1,6 +1,6 @@
 import type { Clock, Log } from "sluice/plugin";
 
-/** Why the front closed a connection; a label of `sluice_listener_refused_total`. */
+/** Why the front closed a connection; a label of `sluice_refused_connections_total`. */
 export type ListenerEvent =
   | "connections"
   | "connections_per_address"
@@ -33,7 +33,12 @@ export class Refusals {
   readonly #onEvent: ((kind: ListenerEvent) => void) | undefined;
   readonly #quiet = new Map<ListenerEvent, { until: number; suppressed: number }>();
 
-  constructor(listener: string, clock: Clock, log: Log, onEvent: ((kind: ListenerEvent) => void) | undefined) {
+  constructor(
+    listener: string,
+    clock: Clock,
+    log: Log,
+    onEvent: ((kind: ListenerEvent) => void) | undefined,
+  ) {
     this.#listener = listener;
     this.#clock = clock;
     this.#log = log;

@@ -15,15 +15,17 @@ export interface TlsStreamEvents {
 /**
  * TLS on a wire of which bytes were read already: `upgradeTLS` starts at the socket, so a ClientHello that came in
  * one piece with a PROXY header would be lost to it. Slower than that: the records pass two streams.
- * Answers the owner of the encrypted wire.
+ * @param owner hears of the connection's end until the handshake is over
+ * @returns the owner of the encrypted wire
  */
 export function acceptTlsOver(
   wire: Wire,
   first: Uint8Array,
   options: TlsOptions,
+  owner: WireOwner,
   events: TlsStreamEvents,
 ): WireOwner {
-  const stream = new TlsStream(wire, options, events);
+  const stream = new TlsStream(wire, options, owner, events);
   stream.data(first);
   return stream;
 }
@@ -33,12 +35,13 @@ class TlsStream implements Wire, WireOwner {
   readonly #duplex: RawDuplex;
   readonly #tls: TLSSocket;
   readonly #events: TlsStreamEvents;
-  #owner: WireOwner | undefined;
+  #owner: WireOwner;
   #settled = false;
   #over = false;
 
-  constructor(raw: Wire, options: TlsOptions, events: TlsStreamEvents) {
+  constructor(raw: Wire, options: TlsOptions, owner: WireOwner, events: TlsStreamEvents) {
     this.#raw = raw;
+    this.#owner = owner;
     this.#events = events;
     this.#duplex = new RawDuplex(raw);
     const { cert, key, clientCa, minVersion } = options.material;
@@ -77,13 +80,12 @@ class TlsStream implements Wire, WireOwner {
   }
 
   closed(): void {
+    if (this.#over) return;
     this.#over = true;
+    this.#settled = true;
     this.#duplex.destroy();
     this.#tls.destroy();
-    this.#settled = true;
-    const owner = this.#owner;
-    this.#owner = undefined;
-    owner?.closed();
+    this.#owner.closed();
   }
 
   // The decrypted side.
@@ -106,6 +108,12 @@ class TlsStream implements Wire, WireOwner {
 
   end(): void {
     this.#tls.end();
+  }
+
+  close(): void {
+    this.#duplex.closeAtEnd = true;
+    if (this.#duplex.writableFinished) this.#raw.close();
+    else this.#tls.end();
   }
 
   destroy(): void {
@@ -131,9 +139,15 @@ class TlsStream implements Wire, WireOwner {
       }),
     );
     this.#owner = owner;
-    tls.on("data", (chunk: Uint8Array) => this.#owner?.data(chunk));
-    tls.on("end", () => this.#owner?.ended());
-    tls.on("drain", () => this.#owner?.drained());
+    tls.on("data", (chunk: Uint8Array) => {
+      if (!this.#over) owner.data(chunk);
+    });
+    tls.on("end", () => {
+      if (!this.#over) owner.ended();
+    });
+    tls.on("drain", () => {
+      if (!this.#over) owner.drained();
+    });
   }
 
   #fail(reason: "handshake" | "certificate", error: Error | undefined): void {
@@ -147,6 +161,8 @@ class TlsStream implements Wire, WireOwner {
 
 /** A wire as the stream that `TLSSocket` wants underneath. */
 class RawDuplex extends Duplex {
+  /** Both directions are closed when everything was written, not only ours. */
+  closeAtEnd = false;
   readonly #wire: Wire;
   #rest: { bytes: Uint8Array; done: (error?: Error | null) => void } | undefined;
 
@@ -179,7 +195,8 @@ class RawDuplex extends Duplex {
   }
 
   override _final(done: (error?: Error | null) => void): void {
-    this.#wire.end();
+    if (this.closeAtEnd) this.#wire.close();
+    else this.#wire.end();
     done();
   }
 

@@ -1,4 +1,4 @@
-import type { Socket, SocketHandler, TLSSocket } from "bun";
+import type { Socket, SocketHandler } from "bun";
 import type { TlsFacts } from "sluice/plugin";
 import type { BunWire } from "../http1/bun-wire.ts";
 import { tlsFacts } from "./tls-facts.ts";
@@ -35,8 +35,9 @@ export function tlsOptions(material: TlsMaterial, alpn: Alpn): TlsOptions {
 }
 
 /**
- * Lets an accepted socket go on in TLS, as the server. `wire` gets the decrypted connection. Must run before
- * the socket's first byte was read: what was read cannot be given back.
+ * Lets an accepted socket go on in TLS, as the server. `wire` gets the decrypted connection. What was
+ * read from the socket before is not seen by TLS, and cannot be given back to it. The encrypted bytes go on being
+ * shown to the first socket's handlers, too: give its wire an owner that ignores them.
  */
 export function upgradeToTls(
   socket: Socket<BunWire>,
@@ -46,12 +47,8 @@ export function upgradeToTls(
 ): void {
   // `isServer` is missing from the runtime's types.
   const upgrade = { data: wire, tls: options.native, isServer: true, socket: handlers };
-  const [raw] = socket.upgradeTLS(upgrade);
-  // The encrypted bytes are shown to the first socket's handlers as well; nobody wants them.
-  raw.reload({ socket: QUIET });
+  socket.upgradeTLS(upgrade);
 }
-
-const QUIET: SocketHandler<BunWire> = {};
 
 /** Facts after a handshake that succeeded; undefined for a client whose certificate was not verified. */
 export function upgradedFacts(socket: Socket<BunWire>, options: TlsOptions): TlsFacts | undefined {
@@ -60,7 +57,7 @@ export function upgradedFacts(socket: Socket<BunWire>, options: TlsOptions): Tls
   return tlsFacts({
     version: socket.getTLSVersion(),
     cipher: socket.getCipher(),
-    serverName: (socket as TLSSocket<BunWire>).getServername(),
+    serverName: socket.getServername(),
     alpn: socket.alpnProtocol,
     certificate: mutual ? socket.getPeerCertificate() : undefined,
   });

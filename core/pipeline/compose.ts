@@ -21,9 +21,9 @@ const AT_ONCE = Promise.resolve();
  * Compiles a route: its steps around its action.
  *
  * - A step whose `when` does not hold is not there.
- * - `next()` may run more than once, one run after the other. Each begins without an answer and with the path,
- *   the query and the headers prepared for the answer as the first one did; the request body must not have been
- *   read, or have been kept (a plugin that read it, or put bytes in its place, has kept it).
+ * - `next()` may run more than once, one run after the other. Each begins without an answer; path, query, body
+ *   and the headers prepared for the answer are after each what they were before it. A second run needs a request
+ *   body that was not read or was kept (a plugin that read it, or put bytes in its place, has kept it).
  * - An error becomes an answer where it happens. The steps above go on after their `next()` and find it in
  *   `c.error`; nothing is thrown at them.
  * - A SluiceError or a Hono HTTPException that a step throws is its answer. Anything else it throws is
@@ -63,7 +63,9 @@ export function composeRoute(
     ...deps,
     route: config.name,
     steps,
-    conditions: steps.map(({ config: { when } }) => (when === undefined ? undefined : compileCondition(when))),
+    conditions: steps.map(({ config: { when } }) =>
+      when === undefined ? undefined : compileCondition(when),
+    ),
     terminal,
     matchOf: compileHonoMatch(config.match.path),
     errorAnswer: (exchange, error) => formatError(exchange, error) ?? errorResponse(exchange, error),
@@ -78,8 +80,7 @@ export function composeRoute(
       // The gateway makes every exchange, and it makes no other.
       const own = exchange as HttpExchange;
       const first = nextStep(plan, own, 0);
-      const pending =
-        first === steps.length ? terminal(exchange) : new PipelineRun(plan, own).start(first);
+      const pending = first === steps.length ? terminal(exchange) : new PipelineRun(plan, own).start(first);
       return pending ?? AT_ONCE;
     },
   };

@@ -37,11 +37,7 @@ export class ContextState {
   /** The headers that `prepared` went onto. */
   #appliedTo: object | undefined;
 
-  constructor(
-    exchange: HttpExchange,
-    match: (path: string) => HonoMatch,
-    stray: StrayFailure,
-  ) {
+  constructor(exchange: HttpExchange, match: (path: string) => HonoMatch, stray: StrayFailure) {
     this.exchange = exchange;
     this.#match = match;
     this.#stray = stray;
@@ -117,21 +113,19 @@ export class ContextState {
   }
 
   header(name: string, value: string | undefined, append: boolean): void {
-    const { answer, view } = this.exchange;
+    const { answer } = this.exchange;
     if (answer === undefined) {
       this.fold();
       this.prepared = withPrepared(this.prepared, name, value, append);
       return;
     }
-    const headers = view?.fits === true ? view.headers : answer.headers;
-    if (value === undefined) headers.delete(name);
-    else if (append) headers.append(name, value);
-    else headers.set(name, value);
+    if (value === undefined) answer.headers.delete(name);
+    else if (append) answer.headers.append(name, value);
+    else answer.headers.set(name, value);
   }
 
-  /** What a step changed in Fetch objects that it holds goes into the exchange, as far as the way in is concerned. */
+  /** What a step set in `c.res.headers` before there is an answer becomes prepared headers. */
   fold(): void {
-    this.#request?.settle();
     if (this.#blank === undefined) return;
     this.prepared = preparedFrom(this.#blank.headers, this.prepared);
     this.#blank = undefined;

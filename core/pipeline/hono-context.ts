@@ -2,11 +2,15 @@ import { Context, type ExecutionContext } from "hono";
 import { HtmlEscapedCallbackPhase, resolveCallback } from "hono/utils/html";
 import { EXCHANGE, type Exchange } from "sluice/plugin";
 import type { ContextState } from "./context-state.ts";
+import { fetchValue } from "./linked-headers.ts";
 import type { SluiceRequest } from "./request-view.ts";
 import { withKnownBody } from "./response-view.ts";
 
 /** What Hono's answer makers take as their second argument: a status, or an init. */
-type StatusOrInit = number | { readonly status?: number; readonly headers?: ConstructorParameters<typeof Headers>[0] } | undefined;
+type StatusOrInit =
+  | number
+  | { readonly status?: number; readonly headers?: ConstructorParameters<typeof Headers>[0] }
+  | undefined;
 type HeaderRecord = Readonly<Record<string, string | string[]>>;
 type Data = string | ArrayBuffer | Uint8Array<ArrayBuffer> | ReadableStream<Uint8Array> | null;
 /** Text, or one of Hono's templates and JSX nodes that become text. */
@@ -100,7 +104,7 @@ export class SluiceContext {
   }
 
   header(name: string, value?: string, options?: { readonly append?: boolean }): void {
-    this.#state.header(name, value === undefined ? undefined : asValue(value), options?.append === true);
+    this.#state.header(name, value === undefined ? undefined : fetchValue(value), options?.append === true);
   }
 
   status(status: number): void {
@@ -204,7 +208,7 @@ const METHODS = [
 ];
 
 for (const name of METHODS) {
-  const method = SluiceContext.prototype[name] as (this: SluiceContext, ...args: never[]) => unknown;
+  const method: (this: SluiceContext, ...args: never[]) => unknown = SluiceContext.prototype[name];
   Object.defineProperty(SluiceContext.prototype, name, {
     get(this: SluiceContext) {
       return method.bind(this);
@@ -213,12 +217,4 @@ for (const name of METHODS) {
       Object.defineProperty(this, name, { value, writable: true, enumerable: true, configurable: true });
     },
   });
-}
-
-/** Fetch's normal form of a value: text without white space around it. */
-function asValue(value: unknown): string {
-  const text = String(value);
-  const first = text.charCodeAt(0);
-  const last = text.charCodeAt(text.length - 1);
-  return first > 0x20 && last > 0x20 ? text : text.replace(/^[\t\n\r ]+|[\t\n\r ]+$/g, "");
 }

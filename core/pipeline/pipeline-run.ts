@@ -46,6 +46,8 @@ export class PipelineRun implements Swept {
   readonly state: ContextState;
   /** The innermost step that is under way; it alone can be using up its time. */
   deepest: StepFrame | undefined;
+  /** The answer when a step was over last. */
+  #settled: ExchangeResponse | undefined;
   /** The answer that `state.error` became. */
   #errorAnswer: ExchangeResponse | undefined;
   #errorStatus = 0;
@@ -90,6 +92,7 @@ export class PipelineRun implements Swept {
     return pending.then(
       () => {
         if (above === undefined || above.waits) this.state.applyPrepared();
+        else this.#dropLate();
       },
       (thrown: unknown) => {
         if (above === undefined || above.waits) this.fail(SluiceError.from(thrown));
@@ -105,6 +108,20 @@ export class PipelineRun implements Swept {
     this.#errorStatus = error.status;
     state.error = error;
     state.applyPrepared();
+  }
+
+  /** A step is over. */
+  settled(): void {
+    this.#settled = this.exchange.answer;
+  }
+
+  /** The action answered after the step above it had stopped waiting: what there was before stands. */
+  #dropLate(): void {
+    const { exchange } = this;
+    const late = exchange.answer;
+    if (late === undefined || late === this.#settled || late.source !== "upstream") return;
+    exchange.response = this.#settled;
+    late.body?.cancel();
   }
 
   /** The outermost step is over. */

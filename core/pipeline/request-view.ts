@@ -3,8 +3,8 @@ import { HonoRequest } from "hono/request";
 import { getPath } from "hono/utils/url";
 import { bodyOfStream, openStream, untouchedBody } from "./body-stream.ts";
 import type { HttpExchange } from "./exchange.ts";
-import { HeaderMirror } from "./header-mirror.ts";
 import type { HonoMatch } from "./hono-match.ts";
+import { HeaderLink } from "./linked-headers.ts";
 import { normalizeTarget } from "./path.ts";
 import { RequestBody } from "./request-body.ts";
 
@@ -17,7 +17,7 @@ const ODD_METHOD = "POST";
 /** A `Request` that was built, and what the exchange said then. */
 interface Built {
   readonly request: Request;
-  readonly mirror: HeaderMirror;
+  readonly link: HeaderLink;
   readonly method: string;
   readonly url: string;
   /** The exchange's body. */
@@ -28,8 +28,8 @@ interface Built {
 
 /**
  * `c.req`: method, path, query and headers are answered from the exchange; only `raw` and the body readers
- * build a `Request`. Changes to `raw.headers`, and another request in the place of `raw`, go upstream with the
- * next `next()`; a body that is read through it goes upstream all the same.
+ * build a `Request`. Changes to `raw.headers`, and another request in the place of `raw`, go upstream; a body
+ * that is read through it goes upstream all the same.
  */
 export class SluiceRequest extends HonoRequest {
   readonly #exchange: HttpExchange;
@@ -67,11 +67,6 @@ export class SluiceRequest extends HonoRequest {
     return all;
   }
 
-  /** What a plugin changed in a `Request` that it holds goes into the exchange. */
-  settle(): void {
-    this.#built?.mirror.pull();
-  }
-
   /** The `Request`, in step with the exchange. */
   open(): Request {
     const { request } = this.#exchange;
@@ -82,10 +77,9 @@ export class SluiceRequest extends HonoRequest {
       built.method === request.method &&
       built.url === this.url
     ) {
-      built.mirror.sync();
+      built.link.sync();
       return built.request;
     }
-    built?.mirror.pull();
     this.#built = this.#build();
     return this.#built.request;
   }
@@ -95,10 +89,10 @@ export class SluiceRequest extends HonoRequest {
     const before = this.open();
     if (next === before) return;
     const { request } = this.#exchange;
-    const { mirror, tap } = this.#built!;
-    mirror.take(next.headers);
-    // A copy of `raw` has the placeholder for a method.
-    if (next.method !== before.method && (next.method !== ODD_METHOD || FETCH_METHODS.has(before.method)))
+    const { link, tap } = this.#built!;
+    link.take(next.headers);
+    // A copy of a request whose method Fetch does not know says GET.
+    if (next.method !== before.method && (next.method !== "GET" || FETCH_METHODS.has(before.method)))
       request.method = next.method;
     if (next.url !== before.url) {
       const target = normalizeTarget(next.url);
@@ -142,8 +136,8 @@ export class SluiceRequest extends HonoRequest {
     if (tap !== undefined) Object.assign(init, { body: openStream(tap), duplex: "half" });
     const native = newRequest(url, init);
     if (!known) Object.defineProperty(native, "method", { value: method });
-    const mirror = new HeaderMirror(native.headers, request.headers, isOurs);
-    return { request: native, mirror, method, url, body: request.body, tap };
+    const link = new HeaderLink(native.headers, request.headers, isOurs);
+    return { request: native, link, method, url, body: request.body, tap };
   }
 }
 

@@ -8,9 +8,12 @@ import {
   StreamBody,
 } from "sluice/plugin";
 import { bodyOfStream, openStream, sealStream, untouchedBody } from "./body-stream.ts";
-import { flatten, HeaderMirror, replaceField } from "./header-mirror.ts";
+import { flatten, HeaderLink, replaceField } from "./linked-headers.ts";
 
-/** Stands in a `Response` for a status that the class does not take; the true one is an own property. */
+/**
+ * Stands in a `Response` for a status that the class does not take; the true one is an own property. As everywhere
+ * with Fetch, such a `Response` cannot be the init of another.
+ */
 const ODD_STATUS = 599;
 
 /** Where a `Response` keeps the body that {@link withKnownBody} was told of. */
@@ -21,14 +24,13 @@ type MarkedResponse = Response & { [KNOWN]?: string | Uint8Array };
 const encoder = new TextEncoder();
 
 /**
- * An answer as a plugin sees it: a native `Response` whose changes flow back into the {@link ExchangeResponse}
- * when that is looked at. The body is a stream that reads nothing until the plugin does; as long as it does
+ * An answer as a plugin sees it: a native `Response` whose changes flow back into the {@link ExchangeResponse}. The body is a stream that reads nothing until the plugin does; as long as it does
  * not, the answer keeps its own body with length and trailers.
  */
 export class ResponseView {
   readonly answer: ExchangeResponse;
   readonly #native: Response;
-  readonly #mirror: HeaderMirror;
+  readonly #link: HeaderLink;
   /** The native body that the answer's stands for; undefined where the bytes themselves are known. */
   #stream: ReadableStream<Uint8Array> | null | undefined;
   /** The answer's body when both sides last agreed. */
@@ -40,13 +42,13 @@ export class ResponseView {
   private constructor(
     answer: ExchangeResponse,
     native: Response,
-    mirror: HeaderMirror,
+    link: HeaderLink,
     stream: ReadableStream<Uint8Array> | null | undefined,
     derived: boolean,
   ) {
     this.answer = answer;
     this.#native = native;
-    this.#mirror = mirror;
+    this.#link = link;
     this.#stream = stream;
     this.#body = answer.body;
     this.#derived = derived;
@@ -56,15 +58,22 @@ export class ResponseView {
   /** A `Response` for an answer that stands already. */
   static of(answer: ExchangeResponse): ResponseView {
     const { status, body } = answer;
-    const headers = answer.headers.toHeaders();
-    if (body?.length !== undefined && !headers.has("content-length"))
-      headers.set("content-length", String(body.length));
     const stream = body === null || isBodyless(status) ? null : openStream(body);
     const odd = isOdd(status);
-    const native = new Response(stream, { status: odd ? ODD_STATUS : status, headers });
+    const native = new Response(stream, { status: odd ? ODD_STATUS : status });
     if (odd) Object.defineProperty(native, "status", { value: status });
-    const mirror = new HeaderMirror(native.headers, answer.headers, isFraming);
-    return new ResponseView(answer, native, mirror, stream, false);
+    const { headers } = native;
+    const { flat } = answer.headers;
+    for (let i = 0; i < flat.length; i += 2) headers.append(flat[i]!, flat[i + 1]!);
+    if (body?.length !== undefined && !answer.headers.has("content-length"))
+      headers.append("content-length", String(body.length));
+    return new ResponseView(
+      answer,
+      native,
+      new HeaderLink(headers, answer.headers, isFraming),
+      stream,
+      false,
+    );
   }
 
   /**
@@ -75,15 +84,14 @@ export class ResponseView {
    * @throws SluiceError `plugin_failed` where the body was read already, and for `Response.error()`.
    */
   static adopt(native: Response, before?: ExchangeResponse): ResponseView {
-    const placeholder = native.status === ODD_STATUS && before !== undefined && isOdd(before.status);
-    const status = placeholder ? before.status : native.status;
+    const { status } = native;
     if (status === 0) throw notSendable("is Response.error()");
     const known = (native as MarkedResponse)[KNOWN];
     const stream = known === undefined ? native.body : undefined;
     if (stream !== undefined && isRead(native)) throw notSendable("was read already");
 
     const headers = new HeaderList(flatten(native.headers));
-    const mirror = new HeaderMirror(native.headers, headers, isFraming);
+    const link = new HeaderLink(native.headers, headers, isFraming);
     if (before !== undefined) inherit(headers, before.headers);
     headers.delete("transfer-encoding");
     if (stream !== null) headers.delete("content-length");
@@ -92,9 +100,11 @@ export class ResponseView {
     if (known !== undefined) body = new BytesBody(typeof known === "string" ? encoder.encode(known) : known);
     else if (stream) body = untouchedBody(stream) ?? bodyOfStream(stream, before?.body ?? undefined);
     const derived = body instanceof StreamBody;
+    if (body !== null && before === undefined && !headers.has("content-type") && mayBeText(native, known))
+      headers.append("content-type", "text/plain;charset=UTF-8");
     // The same status over another body is an upstream's answer that was worked on (compressed, rewritten).
     const source = before?.source === "upstream" && before.status === status ? "upstream" : "gateway";
-    return new ResponseView({ status, headers, body, source }, native, mirror, stream, derived);
+    return new ResponseView({ status, headers, body, source }, native, link, stream, derived);
   }
 
   /** Whether the answer still is what the view shows, headers aside. */
@@ -108,18 +118,12 @@ export class ResponseView {
 
   /** The `Response` to hand out, in step with the answer. */
   get response(): Response {
-    this.#mirror.sync();
+    this.#link.sync();
     return this.#native;
   }
 
-  /** Where a header goes that is set through the context; the next look at the answer shows it. */
-  get headers(): Headers {
-    return this.#native.headers;
-  }
-
-  /** Brings the answer up to what the plugin made of the `Response`. */
+  /** Brings the answer's body up to what the plugin made of the `Response`'s. */
   settle(): void {
-    this.#mirror.pull();
     if (this.#stream === undefined || this.#stream === null || !this.fits) return;
     // `c.res.clone()` puts another stream in the place of the native body.
     const current = this.#native.body;
@@ -149,6 +153,14 @@ export function withKnownBody(response: Response, body: string | Uint8Array): Re
 /** RFC 9110 §6.4.1, and RFC 9110 §15.3.6 for 205: a `Response` of these statuses takes no body. */
 export function isBodyless(status: number): boolean {
   return status === 204 || status === 304 || status === 205 || status < 200;
+}
+
+/**
+ * Fetch gives a body of text its type ("extract a body"); this runtime does not until it serves the `Response`
+ * itself, and a refusal without a type may be taken for HTML. An answer from the network keeps what it has.
+ */
+function mayBeText(native: Response, known: string | Uint8Array | undefined): boolean {
+  return native.url === "" && !(known instanceof Uint8Array);
 }
 
 function inherit(headers: HeaderList, from: HeaderList): void {

@@ -16,7 +16,7 @@ const OVER = 3;
 
 const AT_ONCE = Promise.resolve();
 
-/** What `next()` found, for running it again. */
+/** What the step handed on with `next()`; it finds it again afterwards, and may hand it on once more. */
 interface WayIn {
   readonly path: string;
   readonly search: string;
@@ -114,12 +114,14 @@ export class StepFrame {
       );
     const { exchange, state } = this.#run;
     state.fold();
-    if (this.#wayIn === undefined) {
-      const { path, search, body } = exchange.request;
-      this.#wayIn = { path, search, body, prepared: state.prepared };
-    } else if (!this.#goBack(this.#wayIn)) {
-      return misuse("next() cannot run again: the request body went upstream and was not kept");
+    const { path, search, body } = exchange.request;
+    if (this.#wayIn !== undefined) {
+      if (body !== null && body === this.#wayIn.body && body.rewind?.() !== true)
+        return misuse("next() cannot run again: the request body went upstream and was not kept");
+      exchange.record.failedStep = undefined;
+      state.error = undefined;
     }
+    this.#wayIn = { path, search, body, prepared: state.prepared };
     if (exchange.answer !== undefined) exchange.response = undefined;
     this.#stopClock();
     this.#phase = BELOW;
@@ -132,27 +134,24 @@ export class StepFrame {
     return pending.then(() => this.#resume());
   }
 
-  /** Makes the request what it was before the first `next()`, save for headers that steps below changed. */
-  #goBack(to: WayIn): boolean {
-    const { exchange, state } = this.#run;
-    if (to.body !== null && to.body.rewind?.() !== true) return false;
-    exchange.request.path = to.path;
-    exchange.request.search = to.search;
-    exchange.request.body = to.body;
-    exchange.record.failedStep = undefined;
-    state.goBackTo(to.prepared);
-    state.error = undefined;
-    return true;
-  }
-
   #resume(): void {
     if (this.#phase === REPLACED) return this.#settle();
     if (this.#phase !== BELOW) return undefined;
     this.#phase = OWN;
     this.#since = this.#run.plan.clock.monotonic();
+    this.#takeBack(this.#wayIn!);
     if (this.#step.config.onError === "continue") this.#wayOut = this.#keepAnswer();
     if (this.#returned) this.#gave(undefined);
     return undefined;
+  }
+
+  /** Undoes what the steps below changed on the way in, save for headers. */
+  #takeBack(to: WayIn): void {
+    const { exchange, state } = this.#run;
+    exchange.request.path = to.path;
+    exchange.request.search = to.search;
+    exchange.request.body = to.body;
+    state.goBackTo(to.prepared);
   }
 
   #keepAnswer(): WayOut | undefined {
@@ -279,6 +278,7 @@ export class StepFrame {
   #settle(): void {
     this.#phase = OVER;
     this.#run.deepest = this.#above;
+    this.#run.settled();
     if (this.#above === undefined) this.#run.finish();
     this.#resolve?.();
   }
@@ -322,7 +322,9 @@ function misuse(what: string): Promise<never> {
 }
 
 function isPromise(value: unknown): value is Promise<unknown> {
-  return typeof value === "object" && value !== null && typeof (value as { then?: unknown }).then === "function";
+  return (
+    typeof value === "object" && value !== null && typeof (value as { then?: unknown }).then === "function"
+  );
 }
 
 function ignore(): void {}

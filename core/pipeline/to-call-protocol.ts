@@ -84,5 +84,7 @@ function typeOf(response: ExchangeResponse): string {
 }
 
 function isAboutBody(name: string): boolean {
-  return name.startsWith("content-") || name === "etag" || name === "last-modified" || name === "accept-ranges";
+  return (
+    name.startsWith("content-") || name === "etag" || name === "last-modified" || name === "accept-ranges"
+  );
 }

@@ -1,5 +1,5 @@
 import type { MiddlewareHandler } from "hono";
-import { z } from "zod";
+import type { z } from "zod";
 import type { SluiceError } from "./errors.ts";
 import type { Exchange, ExchangeResponse } from "./exchange.ts";
 import type { Services } from "./services.ts";

@@ -1,13 +1,15 @@
 /**
  * The candidate that `word` was probably meant to be, or undefined when none is near: at most a third of the
- * word's letters may be wrong (one at least). Case and the choice between `-` and `_` do not count as wrong.
+ * word's letters may be wrong (one at least), or the word is the beginning of one candidate, or goes on where one
+ * ends. Case and the choice between `-` and `_` do not count as wrong.
  */
 export function nearest(word: string, candidates: Iterable<string>): string | undefined {
+  const known = [...candidates];
   const wanted = folded(word);
   if (wanted.length > MAX_WORD) return undefined;
   let best: string | undefined;
   let bestDistance = Math.max(1, Math.floor(wanted.length / 3)) + 1;
-  for (const candidate of candidates) {
+  for (const candidate of known) {
     if (candidate === word || Math.abs(candidate.length - wanted.length) >= bestDistance) continue;
     const distance = editDistance(wanted, folded(candidate));
     // A word of one or two letters is not near to a wholly different one.
@@ -16,7 +18,17 @@ export function nearest(word: string, candidates: Iterable<string>): string | un
       bestDistance = distance;
     }
   }
-  return best;
+  return best ?? onlyCompletion(wanted, known);
+}
+
+/** `warning` for `warn`, `dir` for `directory`; undefined where several fit. */
+function onlyCompletion(wanted: string, candidates: readonly string[]): string | undefined {
+  const fitting = candidates.filter((candidate) => {
+    const other = folded(candidate);
+    const shorter = Math.min(other.length, wanted.length);
+    return shorter > 2 && other !== wanted && (other.startsWith(wanted) || wanted.startsWith(other));
+  });
+  return fitting.length === 1 ? fitting[0] : undefined;
 }
 
 /** Longer words are no typing mistakes, and the distance costs the product of the lengths. */

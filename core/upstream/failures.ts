@@ -11,11 +11,16 @@ const SOON = [["retry-after", "1"]] as const;
 export function openingFailed(cause: unknown): SluiceError {
   const code = codeOf(cause);
   if (TLS_CODE.test(code)) return tlsFailed(cause);
-  if (code.startsWith("ERR_HTTP2")) return malformed("it does not speak HTTP/2", cause);
+  if (cause instanceof WrongProtocol) return malformed(cause.message, cause.cause);
   return new SluiceError("upstream_failed", "the upstream could not be reached", {
     reason: "connect",
     cause,
   });
+}
+
+/** The peer stands and speaks something else than was expected of it; `message` says so. */
+export class WrongProtocol extends Error {
+  override readonly name = "WrongProtocol";
 }
 
 /** The connection or the stream broke off: reason `reset`, or `tls` where that was refused after all. */

@@ -16,25 +16,21 @@ import {
   type WireOwner,
 } from "../http1/index.ts";
 import type { Call, CallRunner } from "./call.ts";
+import type { Dialled } from "./dial.ts";
 import { abandoned, broken, malformed, openingFailed, timedOut, unsendable } from "./failures.ts";
 import { RequestSender, type SenderOwner } from "./http1-sender.ts";
+import { ANSWER_LIMITS, TCP_KEEPALIVE } from "./limits.ts";
 import { type Pool, type PooledConnection, PoolNotes } from "./pool.ts";
-
-/** Bounds on an answer's head, trailers included. Wider than what clients may send: an upstream is known. */
-const ANSWER_LIMITS = { headerBytes: 131_072, headerCount: 512 } as const;
 
 /** RFC 9110 §9.2.2. */
 const IDEMPOTENT: ReadonlySet<string> = new Set(["GET", "HEAD", "PUT", "DELETE", "OPTIONS", "TRACE"]);
-
-/** Between two probes of an unused connection, in milliseconds: a peer that vanished is noticed. */
-const TCP_KEEPALIVE = 30_000;
 
 /**
  * One HTTP/1.1 connection to an upstream: a request at a time. It is used again only when nothing about it is in
  * doubt: the answer complete, the request fully sent, both sides willing, no byte that nobody asked for.
  */
 export class Http1Connection
-  implements PooledConnection, CallRunner, WireOwner, BodySink, BodyProducer, SenderOwner
+  implements PooledConnection, Dialled, CallRunner, WireOwner, BodySink, BodyProducer, SenderOwner
 {
   readonly pooled = new PoolNotes();
   readonly wire: BunWire;
@@ -110,7 +106,8 @@ export class Http1Connection
 
   close(): void {
     this.#phase = "closed";
-    this.wire.close();
+    // Not the wire's own `close`: over TLS that one waits for the peer to close, too.
+    this.wire.socket?.close();
   }
 
   sweep(now: number): void {

@@ -1,69 +1,82 @@
 import type { Clock } from "sluice/plugin";
-import type { ClientHttp2Session, ClientHttp2Stream, OutgoingHttpHeaders } from "node:http2";
-import { connect } from "node:http2";
-import type { Socket } from "node:net";
+import { BunWire, type WireOwner } from "../http1/index.ts";
+import {
+  ConnectionError,
+  DEFAULT_WINDOW,
+  ENABLE_PUSH,
+  ENHANCE_YOUR_CALM,
+  FLOW_CONTROL_ERROR,
+  FrameEventReader,
+  type FrameEvents,
+  FrameWriter,
+  HEADER_TABLE_SIZE,
+  INITIAL_WINDOW_SIZE,
+  INTERNAL_ERROR,
+  MAX_31,
+  MAX_CONCURRENT_STREAMS,
+  MAX_HEADER_LIST_SIZE,
+  NO_ERROR,
+  PREFACE,
+  PROTOCOL_ERROR,
+} from "../http2/index.ts";
 import type { Call } from "./call.ts";
-import { openingFailed } from "./failures.ts";
-import { Http2Stream } from "./http2-stream.ts";
+import type { Dialled } from "./dial.ts";
+import { broken, malformed, openingFailed, unsendable, WrongProtocol } from "./failures.ts";
+import { headOf, Http2Stream, STREAM_WINDOW, type StreamHost } from "./http2-stream.ts";
+import { ANSWER_LIMITS, TCP_KEEPALIVE } from "./limits.ts";
 import { type Pool, type PooledConnection, PoolNotes } from "./pool.ts";
 
 /** Streams on one connection at most, also where the peer allows more. */
 const MAX_STREAMS = 512;
 
-/** Bytes that a peer may send before we say go on: a stream's, and a connection's over all its streams. */
-const STREAM_WINDOW = 1_048_576;
+/** What the peer may send over all streams together before we say go on; each has its own bound. */
 const CONNECTION_WINDOW = 16_777_216;
 
-/** Between two probes of a silent connection, in milliseconds: a peer that vanished is noticed. */
-const TCP_KEEPALIVE = 30_000;
+/** Bytes that wait for the wire; above it nothing is taken from bodies. */
+const HIGH_WATER = 65_536;
+
+/** Answers to PING and SETTINGS that pile up because the peer reads none of them: above it, it is an attack. */
+const MAX_WAITING = 1_048_576;
 
 /** How long the answer to a PING may take on a connection under suspicion, in milliseconds. */
 const PING_WAIT = 5_000;
-
-const SESSION = {
-  settings: { enablePush: false, initialWindowSize: STREAM_WINDOW },
-  // What a client repeats is the upstream's to judge.
-  strictSingleValueFields: false,
-};
+const PING_PAYLOAD = Buffer.from("sluice??", "latin1");
 
 /**
  * One HTTP/2 connection to an upstream. It counts as standing once the peer's SETTINGS are in (RFC 9113 §3.4):
  * only then is the number of streams known, and whoever does not speak HTTP/2 is found out before a request is
  * at stake.
  */
-export class Http2Connection implements PooledConnection {
+export class Http2Connection implements PooledConnection, Dialled, WireOwner, FrameEvents, StreamHost {
   readonly pooled = new PoolNotes();
+  readonly wire: BunWire;
   readonly idleLimit = Infinity;
-  readonly clock: Clock;
   readonly #pool: Pool;
-  readonly #socket: Socket;
-  readonly #session: ClientHttp2Session;
-  readonly #streams = new Set<Http2Stream>();
+  readonly #clock: Clock;
+  readonly #reader = new FrameEventReader(this, ANSWER_LIMITS);
+  readonly #writer: FrameWriter;
+  readonly #streams = new Map<number, Http2Stream>();
+  /** Those with a body to send and no room for it. */
+  readonly #waiting = new Set<Http2Stream>();
   #state: "opening" | "open" | "draining" | "closed" = "opening";
-  #limit = 0;
-  #used = false;
-  #cause: unknown;
+  #nextId = 1;
+  #limit = MAX_STREAMS;
+  /** What the peer grants a new stream, and has left for all. */
+  #streamWindow = DEFAULT_WINDOW;
+  #sendWindow = DEFAULT_WINDOW;
+  /** What the peer may still send, as it knows. */
+  #receiveWindow = CONNECTION_WINDOW;
   /** Monotonic milliseconds by which the peer must have answered a PING. */
   #pingDeadline = Infinity;
 
-  /** @param socket connecting, or connected; TLS with the ALPN protocol `h2` */
-  constructor(pool: Pool, clock: Clock, socket: Socket) {
+  constructor(pool: Pool, clock: Clock) {
     this.#pool = pool;
-    this.clock = clock;
-    this.#socket = socket;
-    // The name is of no use: every request says its own scheme and authority.
-    const session = connect("http://upstream.invalid", { ...SESSION, createConnection: () => socket });
-    this.#session = session;
-    session.on("connect", () => {
-      if (session.destroyed) return;
-      session.setLocalWindowSize(CONNECTION_WINDOW);
-      socket.setKeepAlive(true, TCP_KEEPALIVE);
-    });
-    session.on("remoteSettings", (settings) => this.#settingsCame(settings.maxConcurrentStreams));
-    session.on("goaway", () => this.#drain());
-    session.on("error", (error) => this.#failed(error));
-    session.on("close", () => this.#closed());
+    this.#clock = clock;
+    this.wire = new BunWire(this);
+    this.#writer = new FrameWriter(this.wire);
   }
+
+  // For the pool.
 
   get active(): number {
     return this.#streams.size;
@@ -73,101 +86,299 @@ export class Http2Connection implements PooledConnection {
     return this.#state === "open" && this.#streams.size < this.#limit;
   }
 
-  /** Whether the session takes streams, as far as it knows. */
-  get standing(): boolean {
-    return !this.#session.closed && !this.#session.destroyed;
-  }
-
   start(call: Call): void {
-    call.request.progress.reused = this.#used;
-    this.#used = true;
-    const stream = new Http2Stream(this, call);
-    this.#streams.add(stream);
-    stream.begin();
+    call.request.progress.reused = this.#nextId > 1;
+    let head: string[];
+    try {
+      call.takeBody();
+      head = headOf(call);
+    } catch (error) {
+      call.fail(unsendable(error));
+      return;
+    }
+    const stream = new Http2Stream(this.#nextId, this, call, this.#streamWindow);
+    this.#nextId += 2;
+    this.#streams.set(stream.id, stream);
+    stream.begin(head);
+    if (this.#nextId > MAX_31) this.#drain();
   }
 
   sweep(now: number): void {
-    for (const stream of this.#streams) stream.sweep(now);
-    if (now >= this.#pingDeadline) this.#end();
+    for (const stream of this.#streams.values()) stream.sweep(now);
+    if (now >= this.#pingDeadline) this.#lose(broken(new Error("no answer to PING")));
   }
 
   giveUp(): void {
-    this.#end();
+    // There is nothing to close before TCP stands: the kernel goes on trying, and what succeeds late is still used.
+    if (this.wire.socket !== undefined) this.#lose(undefined);
   }
 
   close(): void {
-    this.#state = "closed";
-    this.#session.close();
+    this.#goodbye(NO_ERROR);
   }
 
   // For its streams.
 
-  /** Opens a stream. @throws where the session takes none any more */
-  open(headers: string[], options: { endStream: boolean; waitForTrailers?: boolean }): ClientHttp2Stream {
-    // The runtime takes the flat list, which keeps the fields' order; its types do not know it yet.
-    return this.#session.request(headers as unknown as OutgoingHttpHeaders, options);
+  now(): number {
+    return this.#clock.monotonic();
   }
 
-  /** Puts a call that was not processed on a connection that came to stand later. */
+  get room(): number {
+    const writer = this.#writer;
+    if (writer.waiting >= HIGH_WATER) writer.flush();
+    return writer.waiting >= HIGH_WATER ? 0 : this.#sendWindow;
+  }
+
+  sendHeaders(stream: Http2Stream, flat: readonly string[], end: boolean): void {
+    this.#writer.headers(stream.id, flat, end);
+  }
+
+  sendData(stream: Http2Stream, bytes: Uint8Array, end: boolean): void {
+    this.#sendWindow -= bytes.byteLength;
+    stream.sendWindow -= bytes.byteLength;
+    this.#writer.data(stream.id, bytes, end);
+  }
+
+  awaitRoom(stream: Http2Stream): void {
+    this.#waiting.add(stream);
+  }
+
+  credit(stream: Http2Stream, bytes: number): void {
+    this.#writer.windowUpdate(stream.id, bytes);
+  }
+
+  resetStream(stream: Http2Stream, code: number): void {
+    if (!this.#streams.has(stream.id)) return;
+    this.#writer.reset(stream.id, code);
+    this.streamEnded(stream);
+  }
+
+  streamEnded(stream: Http2Stream): void {
+    this.#waiting.delete(stream);
+    if (!this.#streams.delete(stream.id)) return;
+    if (this.#state === "open") this.#pool.freed(this);
+    else if (this.#state === "draining" && this.#streams.size === 0) this.#goodbye(NO_ERROR);
+  }
+
   retry(call: Call): boolean {
     return this.#pool.retry(call);
   }
 
-  /** `stream` is over. */
-  ended(stream: Http2Stream): void {
-    if (!this.#streams.delete(stream)) return;
-    if (this.#state === "open") this.#pool.freed(this);
+  suspect(): void {
+    if (this.#pingDeadline !== Infinity) return;
+    this.#pingDeadline = this.now() + PING_WAIT;
+    this.#writer.ping(PING_PAYLOAD, false);
   }
 
-  /** An answer is overdue: is there still anybody? */
-  probe(): void {
-    if (this.#pingDeadline !== Infinity || this.#state === "closed") return;
-    this.#pingDeadline = this.clock.monotonic() + PING_WAIT;
-    this.#session.ping((error) => {
-      if (error === null) this.#pingDeadline = Infinity;
-    });
+  // The wire.
+
+  opened(): void {
+    if (this.#state !== "opening") return;
+    this.wire.socket?.setKeepAlive(true, TCP_KEEPALIVE);
+    const writer = this.#writer;
+    writer.raw(PREFACE);
+    writer.settings(
+      [ENABLE_PUSH, 0],
+      [INITIAL_WINDOW_SIZE, STREAM_WINDOW],
+      [MAX_HEADER_LIST_SIZE, ANSWER_LIMITS.headerBytes],
+    );
+    writer.windowUpdate(0, CONNECTION_WINDOW - DEFAULT_WINDOW);
   }
 
-  #settingsCame(maxStreams: number | undefined): void {
-    if (this.#state !== "opening" && this.#state !== "open") return;
-    this.#limit = Math.min(maxStreams ?? MAX_STREAMS, MAX_STREAMS);
-    // A peer that takes nothing yet says so with 0 and may change its mind.
+  openingFailed(cause: unknown): void {
+    if (this.#state !== "opening") return;
+    this.#state = "closed";
+    this.wire.destroy();
+    this.#pool.failed(this, openingFailed(cause));
+  }
+
+  data(chunk: Uint8Array): void {
+    if (this.#state === "closed") return;
+    try {
+      // The runtime hands out Buffers; the wire's type does not say so.
+      this.#reader.push(chunk as Buffer);
+      if (this.#writer.waiting > MAX_WAITING)
+        throw new ConnectionError(ENHANCE_YOUR_CALM, "a flood of frames");
+    } catch (error) {
+      this.#breach(error);
+    }
+  }
+
+  drained(): void {
+    this.#writer.drained();
+    if (!this.#writer.blocked) this.#wakeAll();
+  }
+
+  ended(): void {
+    this.closed();
+  }
+
+  closed(): void {
+    if (this.#state === "opening") this.openingFailed(this.wire.closeError);
+    else this.#lose(broken(this.wire.closeError));
+  }
+
+  // The peer's frames.
+
+  headers(id: number, flat: string[], flaw: string | undefined, end: boolean): void {
+    this.#stream(id)?.head(flat, flaw, end);
+  }
+
+  body(id: number, bytes: Buffer, cost: number, end: boolean): void {
+    this.#receiveWindow -= cost;
+    if (this.#receiveWindow < 0) throw new ConnectionError(FLOW_CONTROL_ERROR, "more than the window");
+    if (this.#receiveWindow < CONNECTION_WINDOW / 2) {
+      // Whatever a reader does: its stream's window holds it back, not those of the others.
+      this.#writer.windowUpdate(0, CONNECTION_WINDOW - this.#receiveWindow);
+      this.#receiveWindow = CONNECTION_WINDOW;
+    }
+    this.#stream(id)?.content(bytes, cost, end);
+  }
+
+  reset(id: number, code: number): void {
+    const stream = this.#stream(id);
+    if (stream === undefined) return;
+    this.streamEnded(stream);
+    stream.wasReset(code);
+  }
+
+  settings(settings: readonly (readonly [id: number, value: number])[]): void {
+    for (const [id, value] of settings) this.#set(id, value);
+    this.#writer.settingsAck();
     if (this.#limit === 0) return;
     this.#pool.perConnection = this.#limit;
-    if (this.#state === "open") {
-      this.#pool.freed(this);
+    if (this.#state === "opening") {
+      this.#state = "open";
+      this.#pool.opened(this);
+    } else if (this.#state === "open") this.#pool.freed(this);
+  }
+
+  settingsAcknowledged(): void {}
+
+  ping(payload: Buffer, ack: boolean): void {
+    if (ack) this.#pingDeadline = Infinity;
+    else this.#writer.ping(payload, true);
+  }
+
+  goaway(last: number, code: number): void {
+    const error = broken(new Error(`GOAWAY with code ${code}`));
+    if (this.#state === "opening") {
+      this.openingFailed(error.cause);
       return;
     }
-    this.#state = "open";
-    this.#pool.opened(this);
+    const refused = [...this.#streams.values()].filter(({ id }) => id > last);
+    this.#drain();
+    for (const stream of refused) this.streamEnded(stream);
+    for (const stream of refused) stream.unprocessed(error);
   }
+
+  windowUpdate(id: number, increment: number): void {
+    if (id === 0) {
+      this.#sendWindow += increment;
+      if (this.#sendWindow > MAX_31) throw new ConnectionError(FLOW_CONTROL_ERROR, "a window beyond 2^31");
+      this.#wakeAll();
+      return;
+    }
+    const stream = this.#stream(id);
+    if (stream === undefined) return;
+    stream.sendWindow += increment;
+    if (stream.sendWindow > MAX_31) this.streamError(id, FLOW_CONTROL_ERROR);
+    else this.#wake(stream);
+  }
+
+  streamError(id: number, code: number): void {
+    this.#stream(id)?.refuse("flow control by nothing, or beyond measure", code);
+  }
+
+  #set(id: number, value: number): void {
+    switch (id) {
+      case HEADER_TABLE_SIZE:
+        this.#writer.tableSize = value;
+        break;
+      case MAX_CONCURRENT_STREAMS:
+        // A peer that takes nothing yet says so with 0 and may change its mind.
+        this.#limit = Math.min(value, MAX_STREAMS);
+        break;
+      case INITIAL_WINDOW_SIZE: {
+        if (value > MAX_31) throw new ConnectionError(FLOW_CONTROL_ERROR, "a window beyond 2^31");
+        // RFC 9113 §6.9.2: it holds for streams that are open, too, and may leave them below 0.
+        for (const stream of this.#streams.values()) stream.sendWindow += value - this.#streamWindow;
+        this.#streamWindow = value;
+        this.#wakeAll();
+        break;
+      }
+      case ENABLE_PUSH:
+        // RFC 9113 §6.5.2: a server must not say 1.
+        if (value !== 0) throw new ConnectionError(PROTOCOL_ERROR, "a server that wants to be pushed to");
+        break;
+      default:
+    }
+  }
+
+  /** The stream, or undefined for one that is over. */
+  #stream(id: number): Http2Stream | undefined {
+    const stream = this.#streams.get(id);
+    if (stream === undefined && (id >= this.#nextId || id % 2 === 0)) {
+      throw new ConnectionError(PROTOCOL_ERROR, "a frame on a stream that nobody opened");
+    }
+    return stream;
+  }
+
+  #wake(stream: Http2Stream): void {
+    if (this.#waiting.delete(stream)) stream.roomAgain();
+  }
+
+  #wakeAll(): void {
+    for (const stream of [...this.#waiting]) this.#wake(stream);
+  }
+
+  // How it ends.
 
   /** No new streams; those under way go on (RFC 9113 §6.8). */
   #drain(): void {
     if (this.#state !== "open") return;
     this.#state = "draining";
     this.#pool.retired(this);
+    if (this.#streams.size === 0) this.#goodbye(NO_ERROR);
   }
 
-  #failed(error: unknown): void {
-    this.#cause ??= error;
-    // The session may go on after it (a peer whose ALPN is not h2): it must not.
-    if (this.#state === "opening") this.#session.destroy();
+  /** The peer broke the protocol. */
+  #breach(error: unknown): void {
+    const known = error instanceof ConnectionError;
+    if (this.#state === "opening") {
+      this.openingFailed(known ? new WrongProtocol("it does not speak HTTP/2", { cause: error }) : error);
+      return;
+    }
+    this.#goodbye(known ? error.code : INTERNAL_ERROR);
+    this.#abandon(malformed(known ? error.message : "unreadable", error));
   }
 
-  #closed(): void {
-    const state = this.#state;
+  /** Closes with GOAWAY. */
+  #goodbye(code: number): void {
     this.#state = "closed";
-    this.#socket.destroy();
-    if (state === "opening") this.#pool.failed(this, openingFailed(this.#cause));
-    else this.#pool.closed(this);
-    for (const stream of this.#streams) stream.connectionLost(this.#cause);
-  }
-
-  #end(): void {
-    this.#state = "closed";
+    this.#reader.stop();
+    this.#writer.goaway(0, code);
+    this.#writer.flush();
+    // Not the wire's own `close`: over TLS that one waits for the peer to close, too.
+    this.wire.socket?.close();
     this.#pool.closed(this);
-    this.#session.destroy();
-    this.#socket.destroy();
+  }
+
+  /** It is gone, or of no use. */
+  #lose(error: unknown): void {
+    if (this.#state === "closed") return;
+    this.#state = "closed";
+    this.#reader.stop();
+    if (this.#streams.size === 0) this.wire.socket?.close();
+    else this.wire.destroy();
+    this.#pool.closed(this);
+    this.#abandon(error);
+  }
+
+  #abandon(error: unknown): void {
+    const streams = [...this.#streams.values()];
+    this.#streams.clear();
+    this.#waiting.clear();
+    for (const stream of streams) stream.lost(error);
   }
 }

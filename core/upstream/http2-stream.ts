@@ -1,91 +1,278 @@
 import { type Body, type BodyProducer, BodyQueue, HeaderList } from "sluice/plugin";
-import type { ClientHttp2Stream, IncomingHttpHeaders } from "node:http2";
-import { constants } from "node:http2";
+import { CANCEL, FLOW_CONTROL_ERROR, MAX_FRAME, PROTOCOL_ERROR, REFUSED_STREAM } from "../http2/index.ts";
 import type { Call, CallRunner } from "./call.ts";
 import { abandoned, broken, malformed, timedOut, unsendable } from "./failures.ts";
-import type { Http2Connection } from "./http2-connection.ts";
 
-/** Where a stream of the runtime keeps ours: its listeners are shared by all, none is made for a request. */
-const OWNER = Symbol("owner");
-type OwnedStream = ClientHttp2Stream & { [OWNER]: Http2Stream };
+/** What a peer may send on a stream before its reader has taken it; the reader's queue comes on top. */
+export const STREAM_WINDOW = 262_144;
 
-/**
- * What a stream is destroyed with: the runtime sends RST_STREAM(CANCEL) for this code. Its `close(CANCEL)` would
- * send END_STREAM first, and an upload that broke off would look complete.
- */
-const CANCELLED = Object.assign(new Error("the stream was cancelled"), { code: "ABORT_ERR" });
-
-const { NGHTTP2_FLAG_END_STREAM: END_STREAM, NGHTTP2_REFUSED_STREAM: REFUSED } = constants;
+/** A stream's connection, as the stream sees it. */
+export interface StreamHost {
+  /** Monotonic milliseconds. */
+  now(): number;
+  /** HEADERS, with what continues them. */
+  sendHeaders(stream: Http2Stream, flat: readonly string[], end: boolean): void;
+  /** How many bytes of DATA may go now, by the connection's window and its buffers. */
+  readonly room: number;
+  /** One DATA frame within {@link MAX_FRAME} and `room`. */
+  sendData(stream: Http2Stream, bytes: Uint8Array, end: boolean): void;
+  /** Calls `roomAgain` once there may be room. */
+  awaitRoom(stream: Http2Stream): void;
+  /** The reader took bytes: the peer may send as many more. */
+  credit(stream: Http2Stream, bytes: number): void;
+  /** RST_STREAM; the stream is over for both. */
+  resetStream(stream: Http2Stream, code: number): void;
+  /** Both directions have ended. */
+  streamEnded(stream: Http2Stream): void;
+  /** Puts a call that was not processed on a connection that came to stand later. */
+  retry(call: Call): boolean;
+  /** An answer is overdue. */
+  suspect(): void;
+}
 
 /** One request and its answer on an HTTP/2 connection. */
 export class Http2Stream implements CallRunner, BodyProducer {
-  readonly #connection: Http2Connection;
+  readonly id: number;
+  /** Bytes that the peer takes of the request's body now. */
+  sendWindow: number;
+  readonly #host: StreamHost;
   readonly #call: Call;
-  #stream: OwnedStream | undefined;
+  /** Bytes that the peer may still send, as it knows. */
+  #receiveWindow = STREAM_WINDOW;
+  /** Bytes that were read and that the peer has not been told of. */
+  #uncredited = 0;
+  #paused = false;
   #queue: BodyQueue | undefined;
-  /** The answer's head is here. */
+  /** The final head is here. */
   #answered = false;
-  /** The answer is complete, or failed. */
+  /** END_STREAM was sent; nothing more may go. */
+  #sentEnd = false;
+  /** The answer is complete or failed: whatever comes now is nobody's. */
   #over = false;
   /** Monotonic milliseconds at which the answer's head or its next piece is late. */
   #deadline = Infinity;
   /** Monotonic milliseconds since which the peer takes nothing of the request; 0 while it does. */
   #stalledSince = 0;
   #wake: (() => void) | undefined;
-  #trailers: HeaderList | undefined;
-  /** END_STREAM was seen. */
-  #ended = false;
   /** Bytes that the answer still owes; NaN where it did not say. */
   #owed = NaN;
 
-  constructor(connection: Http2Connection, call: Call) {
-    this.#connection = connection;
+  constructor(id: number, host: StreamHost, call: Call, sendWindow: number) {
+    this.id = id;
+    this.sendWindow = sendWindow;
+    this.#host = host;
     this.#call = call;
     call.runner = this;
   }
 
-  begin(): void {
+  // The request on its way.
+
+  /** Sends the head (of {@link headOf}), and of the body what is at hand. */
+  begin(head: readonly string[]): void {
     const call = this.#call;
-    const { request } = call;
+    const { request, bytes } = call;
+    const trailers = call.whole ? request.body?.trailers : undefined;
+    const bare = call.whole && bytes === undefined && trailers === undefined;
+    this.#host.sendHeaders(this, head, bare);
+    request.progress.sent = true;
+    if (bare) this.#sent();
+    else if (call.whole && trailers === undefined && this.#fits(bytes!.byteLength)) {
+      this.#host.sendData(this, bytes!, true);
+      this.#sent();
+    } else void this.#send(request.body as Body);
+  }
+
+  /** The peer's window, or the connection, has room again. */
+  roomAgain(): void {
+    this.#stalledSince = 0;
+    const wake = this.#wake;
+    this.#wake = undefined;
+    wake?.();
+  }
+
+  async #send(body: Body): Promise<void> {
+    const call = this.#call;
+    let total = 0;
     try {
-      call.takeBody();
+      if (call.bytes !== undefined) {
+        total = call.bytes.byteLength;
+        await this.#write(call.bytes);
+      }
+      while (!call.whole && !this.#over) {
+        const next = call.pending ?? body.read();
+        call.pending = undefined;
+        const chunk = next instanceof Promise ? await next : next;
+        if (chunk === null) break;
+        total += chunk.byteLength;
+        await this.#write(chunk);
+      }
+      if (this.#over) return;
+      // The peer would call the request malformed; so that it cannot take it for complete, it never ends.
+      if (body.length !== undefined && total !== body.length) {
+        throw wrongLength(body.length);
+      }
     } catch (error) {
       this.#fail(unsendable(error));
       return;
     }
-    const { bytes, whole } = call;
-    const trailers = whole && request.body?.trailers !== undefined;
-    const bare = whole && bytes === undefined && !trailers;
-    let stream: OwnedStream;
-    try {
-      stream = this.#connection.open(headersOf(call), {
-        endStream: bare,
-        waitForTrailers: !whole || trailers,
-      }) as OwnedStream;
-    } catch (error) {
-      // Nothing was sent: the session ended under us, or the head is illegal.
-      if (this.#connection.standing) this.#fail(unsendable(error));
-      else this.#unprocessed(broken(error));
+    if (body.trailers === undefined) this.#host.sendData(this, EMPTY, true);
+    else this.#host.sendHeaders(this, body.trailers.flat, true);
+    this.#sent();
+  }
+
+  async #write(bytes: Uint8Array): Promise<void> {
+    for (let at = 0; at < bytes.byteLength;) {
+      if (this.#over) return;
+      const count = Math.min(bytes.byteLength - at, MAX_FRAME, this.sendWindow, this.#host.room);
+      if (count > 0) {
+        this.#host.sendData(this, bytes.subarray(at, at + count), false);
+        at += count;
+        continue;
+      }
+      this.#stalledSince ||= this.#host.now();
+      await new Promise<void>((resolve) => {
+        this.#wake = resolve;
+        this.#host.awaitRoom(this);
+      });
+    }
+  }
+
+  #fits(count: number): boolean {
+    return count <= MAX_FRAME && count <= this.sendWindow && count <= this.#host.room;
+  }
+
+  #sent(): void {
+    this.#sentEnd = true;
+    if (this.#over) this.#host.streamEnded(this);
+    else if (!this.#answered) this.#await(this.#call.request.timeouts.firstByte);
+  }
+
+  // The answer on its way.
+
+  /** A header block: an informational head, the head, or trailers. */
+  head(flat: string[], flaw: string | undefined, end: boolean): void {
+    if (this.#over) return;
+    if (flaw !== undefined) this.refuse(flaw);
+    else if (this.#answered) this.#trailed(flat, end);
+    else this.#headed(flat, end);
+  }
+
+  #headed(flat: string[], end: boolean): void {
+    const status = statusOf(flat);
+    if (status === undefined) this.refuse("a head that is none");
+    else if (status < 200) {
+      // RFC 9113 §8.1 and §8.6: an informational head ends nothing, and 101 does not exist.
+      if (end || status === 101) this.refuse("an informational head where there can be none");
+      else if (status !== 100) this.#call.request.onInform(status, new HeaderList(flat.slice(2)));
+    } else this.#begin(status, new HeaderList(flat.slice(2)), end);
+  }
+
+  #begin(status: number, headers: HeaderList, end: boolean): void {
+    this.#answered = true;
+    this.#deadline = Infinity;
+    const bodiless = this.#call.request.method === "HEAD" || status === 204 || status === 304;
+    const announced = bodiless ? undefined : headers.get("content-length");
+    if (announced !== undefined) {
+      this.#owed = /^\d{1,15}$/.test(announced) ? Number(announced) : -1;
+      if (this.#owed < 0 || (end && this.#owed > 0)) {
+        this.refuse("a content-length that is none");
+        return;
+      }
+    }
+    if (!end && !bodiless) {
+      this.#queue = new BodyQueue(this, announced === undefined ? undefined : this.#owed);
+      this.#await(this.#call.request.timeouts.idle);
+    }
+    this.#call.succeed({ status, headers, body: this.#queue ?? null });
+    if (end) this.#complete(undefined);
+  }
+
+  #trailed(flat: string[], end: boolean): void {
+    // RFC 9113 §8.1: trailers end the message, and hold no pseudo-fields.
+    if (!end || flat.some((name, i) => i % 2 === 0 && name.startsWith(":")))
+      this.refuse("trailers that are none");
+    else if (this.#owed > 0) this.refuse("less content than it announced");
+    else this.#complete(new HeaderList(flat));
+  }
+
+  /** A DATA frame. `cost` is what it takes of the window: padding counts. */
+  content(bytes: Uint8Array, cost: number, end: boolean): void {
+    if (this.#over) return;
+    this.#receiveWindow -= cost;
+    if (this.#receiveWindow < 0) this.refuse("more than the window", FLOW_CONTROL_ERROR);
+    else if (!this.#answered) this.refuse("content before its head");
+    else if (this.#queue === undefined && bytes.byteLength > 0)
+      this.refuse("content where there can be none");
+    else {
+      this.#owed -= bytes.byteLength;
+      if (this.#owed < 0) this.refuse("more content than it announced");
+      else if (end && this.#owed > 0) this.refuse("less content than it announced");
+      else this.#took(bytes, cost, end);
+    }
+  }
+
+  #took(bytes: Uint8Array, cost: number, end: boolean): void {
+    this.#queue?.push(bytes);
+    if (end) {
+      this.#complete(undefined);
       return;
     }
-    request.progress.sent = true;
-    this.#stream = stream;
-    stream[OWNER] = this;
-    listen(stream);
-    if (bare) this.#sent();
-    else if (whole && !trailers) {
-      stream.end(bytes);
-      this.#sent();
-    } else {
-      stream.on("wantTrailers", onWantTrailers);
-      stream.on("drain", onDrain);
-      void this.#send(stream);
-    }
+    this.#uncredited += cost;
+    if (this.#paused) return;
+    this.#credit();
+    this.#await(this.#call.request.timeouts.idle);
+  }
+
+  /** RST_STREAM came. */
+  wasReset(code: number): void {
+    if (this.#over) return;
+    const error = broken(new Error(`RST_STREAM with code ${code}`));
+    if (code === REFUSED_STREAM && !this.#answered) this.unprocessed(error);
+    else this.#lose(error);
+  }
+
+  /** The connection is gone. */
+  lost(error: unknown): void {
+    if (!this.#over) this.#lose(error);
+  }
+
+  /** The peer has not looked at the request (RFC 9113 §8.7): it may be sent again, whatever it is. */
+  unprocessed(error: unknown): void {
+    if (this.#over) return;
+    const call = this.#call;
+    call.request.progress.sent = false;
+    if (call.replayable) {
+      this.#settle();
+      if (this.#host.retry(call)) return;
+      call.fail(error);
+    } else this.#lose(error);
+  }
+
+  // The answer's reader, the caller, and time.
+
+  pause(): void {
+    this.#paused = true;
+    // The wait is the reader's now, not the upstream's.
+    this.#deadline = Infinity;
+  }
+
+  resume(): void {
+    this.#paused = false;
+    this.#credit();
+    this.#await(this.#call.request.timeouts.idle);
+  }
+
+  cancelled(reason: unknown): void {
+    this.#fail(abandoned(reason));
+  }
+
+  cancel(_call: Call, reason: unknown): void {
+    this.#fail(abandoned(reason));
   }
 
   sweep(now: number): void {
     if (now >= this.#deadline) {
-      if (!this.#answered) this.#connection.probe();
+      if (!this.#answered) this.#host.suspect();
       this.#fail(timedOut(this.#answered ? "idle" : "first_byte"));
       return;
     }
@@ -95,262 +282,111 @@ export class Http2Stream implements CallRunner, BodyProducer {
     }
   }
 
-  cancel(_call: Call, reason: unknown): void {
-    this.#fail(abandoned(reason));
+  #credit(): void {
+    // Every so often is enough: the peer has the other half to go on with.
+    if (this.#uncredited < STREAM_WINDOW / 2) return;
+    this.#receiveWindow += this.#uncredited;
+    this.#host.credit(this, this.#uncredited);
+    this.#uncredited = 0;
   }
 
-  /** The connection is gone, and perhaps the stream has not heard of it. */
-  connectionLost(cause: unknown): void {
-    this.#fail(broken(cause));
-  }
-
-  // The answer's body: its reader.
-
-  pause(): void {
-    this.#deadline = Infinity;
-    this.#stream?.pause();
-  }
-
-  resume(): void {
-    this.#await(this.#call.request.timeouts.idle);
-    this.#stream?.resume();
-  }
-
-  cancelled(reason: unknown): void {
-    this.#fail(abandoned(reason));
-  }
-
-  // The runtime's stream.
-
-  informed(status: number, rawHeaders: string[]): void {
-    if (!this.#over && status !== 100) this.#call.request.onInform(status, fieldsOf(rawHeaders));
-  }
-
-  responded(status: number, flags: number, rawHeaders: string[]): void {
-    if (this.#over) return;
-    this.#answered = true;
-    this.#ended = (flags & END_STREAM) !== 0;
-    const headers = fieldsOf(rawHeaders);
-    const { method } = this.#call.request;
-    let body: Body | null = null;
-    if (!this.#ended && method !== "HEAD" && status !== 204 && status !== 304) {
-      const announced = headers.get("content-length");
-      if (announced !== undefined) this.#owed = Number(announced);
-      body = this.#queue = new BodyQueue(this, Number.isNaN(this.#owed) ? undefined : this.#owed);
-      this.#await(this.#call.request.timeouts.idle);
-    } else this.#deadline = Infinity;
-    this.#call.succeed({ status, headers, body });
-    if (this.#ended) this.#complete();
-  }
-
-  data(chunk: Uint8Array): void {
-    const queue = this.#queue;
-    if (this.#over) return;
-    // RFC 9113 §8.1.1: no content where the message can have none, and as much as it announced.
-    if (queue === undefined) {
-      this.#fail(malformed("content where there can be none"));
-      return;
-    }
-    this.#owed -= chunk.byteLength;
-    if (this.#owed < 0) {
-      this.#fail(malformed("more content than it announced"));
-      return;
-    }
-    this.#await(this.#call.request.timeouts.idle);
-    queue.push(chunk);
-  }
-
-  trailed(flags: number, rawHeaders: string[]): void {
-    this.#trailers = fieldsOf(rawHeaders);
-    this.#ended = (flags & END_STREAM) !== 0;
-  }
-
-  /** Nothing more will come; whether the peer meant that is another question. */
-  readEnded(stream: ClientHttp2Stream): void {
-    if (this.#over) return;
-    // A reset ends the readable side, too. The native state tells an end from RST_STREAM(NO_ERROR).
-    const ended = this.#ended || (!stream.rstCode && stream.state.remoteClose === 1);
-    if (!ended || !this.#answered) this.closed(stream, undefined);
-    else if (this.#owed > 0) this.#fail(malformed("less content than it announced"));
-    else this.#complete();
-  }
-
-  /** The runtime is done with the stream. */
-  closed(stream: ClientHttp2Stream, cause: unknown): void {
-    if (!this.#over) {
-      if (stream.rstCode === REFUSED && !this.#answered) this.#unprocessed(broken(cause));
-      else this.#fail(broken(cause));
-    }
-  }
-
-  /** The slot is free. */
-  gone(): void {
-    this.#connection.ended(this);
-  }
-
-  drained(): void {
-    this.#stalledSince = 0;
-    this.#wakeUp();
-  }
-
-  requestTrailers(stream: ClientHttp2Stream): void {
-    const trailers = this.#call.request.body?.trailers;
-    const fields: Record<string, string[]> = {};
-    if (trailers !== undefined) for (const [name, value] of trailers) (fields[name] ??= []).push(value);
-    stream.sendTrailers(fields);
-  }
-
-  // The request's body.
-
-  async #send(stream: ClientHttp2Stream): Promise<void> {
-    const call = this.#call;
-    const body = call.request.body as Body;
-    try {
-      if (call.bytes !== undefined) stream.write(call.bytes);
-      if (!call.whole) {
-        for (;;) {
-          const next = call.pending ?? body.read();
-          call.pending = undefined;
-          const chunk = next instanceof Promise ? await next : next;
-          if (this.#over) return;
-          if (chunk === null) break;
-          if (!stream.write(chunk)) await this.#drained();
-          if (this.#over) return;
-        }
-      }
-    } catch (error) {
-      this.#fail(unsendable(error));
-      return;
-    }
-    stream.end();
-    this.#sent();
-  }
-
-  #drained(): Promise<void> {
-    this.#stalledSince = this.#connection.clock.monotonic();
-    return new Promise((resolve) => {
-      this.#wake = resolve;
-    });
-  }
-
-  #wakeUp(): void {
-    const wake = this.#wake;
-    this.#wake = undefined;
-    wake?.();
-  }
-
-  #sent(): void {
-    if (!this.#answered) this.#await(this.#call.request.timeouts.firstByte);
+  #await(timeout: number | undefined): void {
+    this.#deadline = timeout === undefined ? Infinity : this.#host.now() + timeout;
   }
 
   // How it ends.
 
-  #complete(): void {
-    this.#over = true;
-    this.#deadline = Infinity;
+  #complete(trailers: HeaderList | undefined): void {
+    this.#settle();
     this.#call.finish();
-    this.#queue?.end(this.#trailers);
-    const stream = this.#stream;
-    if (stream !== undefined && !stream.writableEnded) {
-      // The answer did not wait for the rest of the request: nobody wants it.
-      this.#call.request.body?.cancel();
-      stream.destroy(CANCELLED);
+    this.#queue?.end(trailers);
+    if (this.#sentEnd) {
+      this.#host.streamEnded(this);
+      return;
     }
-    this.#wakeUp();
+    // The answer did not wait for the rest of the request: nobody wants it.
+    this.#call.request.body?.cancel();
+    this.#host.resetStream(this, CANCEL);
   }
 
-  #fail(error: unknown): void {
+  /** We give it up. */
+  #fail(error: unknown, code = CANCEL): void {
     if (this.#over) return;
-    this.#over = true;
-    this.#deadline = Infinity;
+    this.#lose(error);
+    this.#host.resetStream(this, code);
+  }
+
+  /** The peer's answer is not acceptable. */
+  refuse(what: string, code = PROTOCOL_ERROR): void {
+    this.#fail(malformed(what), code);
+  }
+
+  /** Nothing more will come or go. */
+  #lose(error: unknown): void {
+    this.#settle();
     if (this.#queue === undefined) this.#call.fail(error);
     else {
       this.#call.finish();
       this.#queue.fail(error);
     }
-    this.#abandonStream();
   }
 
-  /** The peer has not looked at the request (RFC 9113 §8.7): it may be sent again, whatever it is. */
-  #unprocessed(error: unknown): void {
-    const call = this.#call;
-    call.request.progress.sent = false;
-    if (!call.replayable) {
-      this.#fail(error);
-      return;
-    }
+  #settle(): void {
     this.#over = true;
     this.#deadline = Infinity;
-    this.#abandonStream();
-    if (!this.#connection.retry(call)) call.fail(error);
-  }
-
-  #abandonStream(): void {
-    const stream = this.#stream;
-    if (stream === undefined) this.#connection.ended(this);
-    else if (!stream.destroyed) stream.destroy(CANCELLED);
-    this.#wakeUp();
-  }
-
-  #await(timeout: number | undefined): void {
-    this.#deadline = timeout === undefined ? Infinity : this.#connection.clock.monotonic() + timeout;
+    this.roomAgain();
   }
 }
 
-function listen(stream: OwnedStream): void {
-  stream.on("headers", onHeaders);
-  stream.on("response", onResponse);
-  stream.on("data", onData);
-  stream.on("trailers", onTrailers);
-  stream.on("end", onEnd);
-  stream.on("error", onError);
-  stream.on("close", onClose);
+const EMPTY = new Uint8Array(0);
+
+function wrongLength(announced: number): RangeError {
+  return new RangeError(`the request's body is not the ${announced} bytes that were announced`);
 }
 
-type Head = IncomingHttpHeaders & { ":status"?: number };
+// What a plugin or a rewrite made of a target must not become another one behind the next hop.
+const UNSAFE = /[^\x21-\x7e]/;
 
-function onHeaders(this: OwnedStream, head: Head, _flags: number, raw?: string[]): void {
-  this[OWNER].informed(head[":status"] ?? 0, raw ?? []);
-}
-function onResponse(this: OwnedStream, head: Head, flags: number, raw?: string[]): void {
-  this[OWNER].responded(head[":status"] ?? 0, flags, raw ?? []);
-}
-function onData(this: OwnedStream, chunk: Uint8Array): void {
-  this[OWNER].data(chunk);
-}
-function onTrailers(this: OwnedStream, _head: IncomingHttpHeaders, flags: number, raw?: string[]): void {
-  this[OWNER].trailed(flags, raw ?? []);
-}
-function onEnd(this: OwnedStream): void {
-  this[OWNER].readEnded(this);
-}
-function onError(this: OwnedStream, error: Error): void {
-  this[OWNER].closed(this, error);
-}
-function onClose(this: OwnedStream): void {
-  this[OWNER].closed(this, undefined);
-  this[OWNER].gone();
-}
-function onDrain(this: OwnedStream): void {
-  this[OWNER].drained();
-}
-function onWantTrailers(this: OwnedStream): void {
-  this[OWNER].requestTrailers(this);
-}
-
-/** The flat list with its pseudo-fields first (RFC 9113 §8.3). */
-function headersOf(call: Call): string[] {
+/**
+ * A request's head: pseudo-fields first (RFC 9113 §8.3), then the fields as they are.
+ * @throws TypeError for white space, a control byte or non-ASCII in method, target or authority; RangeError where
+ * a body that is at hand is not what it announced
+ */
+export function headOf(call: Call): string[] {
   const { method, scheme, authority, target, headers, body } = call.request;
+  if (UNSAFE.test(target) || UNSAFE.test(method) || UNSAFE.test(authority)) {
+    throw new TypeError("a byte that may not stand in :path, :method or :authority");
+  }
+  if (call.whole && body?.length !== undefined && body.length !== (call.bytes?.byteLength ?? 0)) {
+    throw wrongLength(body.length);
+  }
   const flat = [":method", method, ":scheme", scheme, ":authority", authority, ":path", target];
   const fields = headers.flat;
-  for (let i = 0; i < fields.length; i++) flat.push(fields[i]!);
+  for (let i = 0; i < fields.length; i += 2) {
+    const name = fields[i]!;
+    if (!CONNECTION_SPECIFIC.has(name) && !OURS.has(name)) flat.push(name, fields[i + 1]!);
+  }
   if (body?.length !== undefined) flat.push("content-length", String(body.length));
   return flat;
 }
 
-/** A copy without pseudo-fields, which stand first (RFC 9113 §8.3). */
-function fieldsOf(raw: readonly string[]): HeaderList {
-  let first = 0;
-  while (first < raw.length && raw[first]!.startsWith(":")) first += 2;
-  return new HeaderList(raw.slice(first));
+/** The status, where `:status` stands first and is the only pseudo-field, and nothing is of HTTP/1.1 (RFC 9113 §8.2.2). */
+function statusOf(flat: readonly string[]): number | undefined {
+  if (flat[0] !== ":status" || !/^[1-9]\d\d$/.test(flat[1]!)) return undefined;
+  for (let i = 2; i < flat.length; i += 2) {
+    const name = flat[i]!;
+    if (name.charCodeAt(0) === 58 || CONNECTION_SPECIFIC.has(name)) return undefined;
+  }
+  return Number(flat[1]);
 }
+
+/** What the transport says itself. */
+const OURS: ReadonlySet<string> = new Set(["host", "content-length"]);
+
+const CONNECTION_SPECIFIC: ReadonlySet<string> = new Set([
+  "connection",
+  "keep-alive",
+  "proxy-connection",
+  "transfer-encoding",
+  "upgrade",
+]);

@@ -1,7 +1,7 @@
 import type { Clock } from "sluice/plugin";
 import type { PoolConfig } from "../../config/types.ts";
 import type { Call, CallRunner } from "./call.ts";
-import { abandoned, overflow, timedOut } from "./failures.ts";
+import { abandoned, openingFailed, overflow, timedOut } from "./failures.ts";
 
 /** A connection as its pool sees it. What happens to it, it tells the {@link Pool}. */
 export interface PooledConnection {
@@ -136,12 +136,7 @@ export class Pool implements CallRunner {
   failed(connection: PooledConnection, error: unknown): void {
     const counted = this.#expected(connection);
     this.#all.delete(connection);
-    let failing = counted ? this.perConnection : 0;
-    for (const call of this.#waiting) {
-      if (failing-- <= 0) break;
-      this.#waiting.delete(call);
-      call.fail(error);
-    }
+    if (counted) this.#refuse(error);
     this.#fill();
   }
 
@@ -211,11 +206,28 @@ export class Pool implements CallRunner {
       this.#waiting.size > this.#opening * this.perConnection &&
       this.#all.size < this.#config.maxConnections
     ) {
-      const connection = this.#connect(this);
+      let connection: PooledConnection;
+      try {
+        connection = this.#connect(this);
+      } catch (error) {
+        // An option that the platform does not take; it will not take it the next time either.
+        this.#refuse(openingFailed(error));
+        continue;
+      }
       // That of the youngest: an older one's must not cut the attempt short.
       connection.pooled.openDeadline = this.#latestDeadline;
       this.#opening++;
       this.#all.add(connection);
+    }
+  }
+
+  /** Fails as many waiting requests as counted on one connection, the oldest first. */
+  #refuse(error: unknown): void {
+    let failing = this.perConnection;
+    for (const call of this.#waiting) {
+      if (failing-- <= 0) break;
+      this.#waiting.delete(call);
+      call.fail(error);
     }
   }
 
@@ -264,11 +276,13 @@ export class Pool implements CallRunner {
         if (!notes.opening || now < notes.openDeadline) continue;
         this.#expected(connection);
         connection.giveUp();
-      } else if (notes.listed && connection.active === 0) {
-        if (now - notes.idleSince >= Math.min(connection.idleLimit, this.#config.idleTimeout)) {
-          this.#drop(connection);
-        }
-      } else connection.sweep(now);
+        continue;
+      }
+      connection.sweep(now);
+      if (!notes.listed || connection.active > 0) continue;
+      if (now - notes.idleSince >= Math.min(connection.idleLimit, this.#config.idleTimeout)) {
+        this.#drop(connection);
+      }
     }
     for (const connection of this.#retired) connection.sweep(now);
     this.#fill();

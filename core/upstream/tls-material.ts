@@ -1,7 +1,8 @@
 import { ConfigError } from "sluice/plugin";
 import { readFileSync } from "node:fs";
+import { isIP } from "node:net";
 import { createSecureContext } from "node:tls";
-import type { UpstreamConfig } from "../../config/types.ts";
+import type { TargetConfig, UpstreamConfig } from "../../config/types.ts";
 
 /** What TLS with an upstream needs, read and checked. */
 export interface TlsMaterial {
@@ -44,6 +45,11 @@ export function loadTls(upstream: UpstreamConfig): TlsMaterial {
     guarded(upstream, "cert", "and key are no usable pair", () => createSecureContext({ cert, key }));
   }
   return { ca, cert, key, serverName: tls?.serverName, verify: tls?.verify ?? true };
+}
+
+/** The name for SNI. An address is none (RFC 6066 §3); the certificate is then held against the address. */
+export function serverNameOf(tls: TlsMaterial, target: TargetConfig): string | undefined {
+  return tls.serverName ?? (isIP(target.host) === 0 ? target.host : undefined);
 }
 
 function guarded<T>(upstream: UpstreamConfig, field: "ca" | "cert" | "key", what: string, run: () => T): T {

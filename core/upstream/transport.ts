@@ -31,7 +31,10 @@ export interface Progress {
 /** An answer's head, and its body to pull. */
 export interface UpstreamAnswer {
   readonly status: number;
-  /** End-to-end and hop-by-hop fields as they came, framing ones (transfer-encoding, connection …) removed. */
+  /**
+   * Fields as they came, end-to-end and hop-by-hop, without `transfer-encoding`. `connection` stays, because it
+   * names others, and so does `content-length`, which is all that an answer to HEAD has of it.
+   */
   readonly headers: HeaderList;
   /** Null where the answer has none: HEAD, 204, 304, Trailers-Only. Its `read` rejects with a SluiceError. */
   readonly body: Body | null;

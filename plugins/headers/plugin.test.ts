@@ -132,7 +132,7 @@ describe("a configuration is refused", () => {
     ],
     [
       { request: { set: { "content-length": "1" } } },
-      'headers.request.set.content-length: the key "content-length" is not allowed',
+      "headers.request.set.content-length: content-length belongs to the connection and is written by the gateway",
     ],
     [
       { request: { set: { "X-A": "1", "x-a": "2" } } },
