@@ -60,7 +60,7 @@ export async function runGateway(
 
 /** Obeys signals; resolves with the number of requests that were cut once the gateway has stopped. */
 function untilStopped(runtime: Runtime): Promise<number> {
-  return new Promise((resolve, reject) => {
+  return new Promise((stopped, reject) => {
     let stopping = false;
     const stop = (): void => {
       if (stopping) {
@@ -72,7 +72,7 @@ function untilStopped(runtime: Runtime): Promise<number> {
         process.off("SIGTERM", stop);
         process.off("SIGINT", stop);
         process.off("SIGHUP", reload);
-        resolve(cut);
+        stopped(cut);
       }, reject);
     };
     const reload = (): void => void runtime.reload("SIGHUP");

@@ -57,7 +57,7 @@ export class ListenerSet {
     const fresh: Listener[] = [];
     try {
       for (const config of configs) {
-        const key = JSON.stringify(config.address);
+        const key = keyOf(config, next);
         const known = this.#open.get(key);
         const open: { config: ListenerConfig } = known ?? { config };
         const options = await this.#options(config, () => open.config);
@@ -124,4 +124,12 @@ export class ListenerSet {
       onEvent: refused,
     };
   }
+}
+
+/** What makes a listener the same one after a reload: its address, and among equal ones (port 0) its turn in the file. */
+function keyOf({ address }: ListenerConfig, taken: ReadonlyMap<string, unknown>): string {
+  const text = JSON.stringify(address);
+  let key = text;
+  for (let turn = 2; taken.has(key); turn += 1) key = `${text}#${turn}`;
+  return key;
 }
