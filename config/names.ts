@@ -4,8 +4,5 @@ export const ITEM_NAME = /^[A-Za-z0-9][A-Za-z0-9_.-]{0,99}$/;
 /** The words for it in errors. */
 export const ITEM_NAME_EXPECTED = "a name of letters, digits, -, _ and .";
 
-/** A field name or a method: `token` of RFC 9110 §5.6.2. */
-export const TOKEN = /^[!#$%&'*+.^_`|~0-9A-Za-z-]+$/;
-
 /** A field value without its surrounding blanks (RFC 9110 §5.5); obs-text is left out. */
 export const FIELD_VALUE = /^$|^[\x21-\x7e](?:[\t\x20-\x7e]*[\x21-\x7e])?$/;

@@ -2,7 +2,7 @@ import { z } from "zod";
 import { formatAddress, isLoopback } from "./address.ts";
 import { child, type ConfigNode, formatPath, itemsOf, type Path } from "./node.ts";
 import { isEverything, NETWORK_EXPECTED, parseNetwork } from "./network.ts";
-import { TOKEN } from "./names.ts";
+import { TOKEN } from "sluice/plugin";
 import { readNode } from "./read-node.ts";
 import { Refused, scalar, unavailable } from "./scalar.ts";
 import { readAddress } from "./schema-listener.ts";

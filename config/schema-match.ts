@@ -5,7 +5,7 @@ import { child, type ConfigNode, entriesOf, formatPath, itemsOf, type Path, text
 import { PATH_EXPECTED, PATH_PATTERN, pathPatternFault } from "./path-syntax.ts";
 import type { Problems } from "./problem.ts";
 import { oneOrMany, Refused, scalar } from "./scalar.ts";
-import { TOKEN } from "./names.ts";
+import { TOKEN } from "sluice/plugin";
 import type { ConditionConfig, MatchConfig } from "./types.ts";
 import { fieldName, oneOf, quotedNumber, text } from "./values.ts";
 

@@ -1,8 +1,8 @@
-import { nearest } from "sluice/plugin";
+import { nearest, TOKEN } from "sluice/plugin";
 import { z } from "zod";
 import { ADDRESS_EXPECTED, ADDRESS_PATTERN, parseAddress } from "./address.ts";
 import { DURATION_EXPECTED, DURATION_PATTERN, isTooLong, parseDuration } from "./durations.ts";
-import { FIELD_VALUE, ITEM_NAME, ITEM_NAME_EXPECTED, TOKEN } from "./names.ts";
+import { FIELD_VALUE, ITEM_NAME, ITEM_NAME_EXPECTED } from "./names.ts";
 import { NETWORK_EXPECTED, parseNetwork } from "./network.ts";
 import { Refused, refusalParams, scalar } from "./scalar.ts";
 import { meantSize, parseSize, SIZE_EXPECTED, SIZE_PATTERN } from "./sizes.ts";

@@ -30,7 +30,7 @@ const VENDOR_HOMES: Readonly<Record<string, readonly string[]>> = {
   yaml: ["config/"],
   pino: ["core/services/"],
   "prom-client": ["core/services/"],
-  "ipaddr.js": ["config/", "core/pipeline/"],
+  "ipaddr.js": ["config/", "core/net/"],
   "@hono/node-server": ["core/listener/", "core/testing/", "core/demo/"],
   "@bufbuild/protobuf": ["core/demo/", "plugins/"],
   "@connectrpc/connect": ["plugins/"],

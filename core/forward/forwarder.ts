@@ -1,7 +1,7 @@
 import { type Body, type Candidate, type Clock, type Log, SluiceError } from "sluice/plugin";
 import { createDeadlineSweep } from "../pipeline/deadline-sweep.ts";
-import type { GatewayExchange } from "../pipeline/types.ts";
-import type { Upstream, UpstreamAnswer } from "../upstream/index.ts";
+import type { GatewayExchange, Observer } from "../pipeline/types.ts";
+import { isIdempotent, type Upstream, type UpstreamAnswer } from "../upstream/index.ts";
 import { AnswerBody } from "./answer-body.ts";
 import { Attempt, deadlinePassed } from "./attempt.ts";
 import { formatGrpcTimeout, parseGrpcTimeout } from "./grpc-timeout.ts";
@@ -10,6 +10,7 @@ import { answerOfLastHop } from "./max-forwards.ts";
 
 export interface ForwarderOptions {
   readonly upstreams: { get(name: string): Upstream | undefined };
+  readonly observer: Pick<Observer, "tried">;
   readonly clock: Clock;
   /** Names this instance in `Via`; a token, unique among the proxies that a request may pass. */
   readonly pseudonym: string;
@@ -31,9 +32,6 @@ export interface Forwarder {
   forward(x: GatewayExchange): Promise<void>;
 }
 
-/** RFC 9110 §9.2.2. */
-const IDEMPOTENT: ReadonlySet<string> = new Set(["GET", "HEAD", "OPTIONS", "TRACE", "PUT", "DELETE"]);
-
 /** What a failed candidate leaves behind. */
 interface Failure {
   readonly error: SluiceError;
@@ -42,7 +40,7 @@ interface Failure {
 }
 
 export function createForwarder(options: ForwarderOptions): Forwarder {
-  const { upstreams, clock, log } = options;
+  const { upstreams, observer, clock, log } = options;
   const rules = createHeaderRules(options.pseudonym);
   const sweep = createDeadlineSweep(clock);
 
@@ -105,12 +103,14 @@ export function createForwarder(options: ForwarderOptions): Forwarder {
     if (begun >= deadline) return { error: deadlinePassed(), movesOn: false };
 
     let attempt: Attempt | undefined;
+    let asked = "";
     let answer: UpstreamAnswer;
     try {
       const target = upstream.pick();
       record.upstream = name;
-      record.target = target.url;
+      record.target = asked = target.url;
       record.attempts++;
+      record.upstreamStatus = 0;
       const limit = begun + (upstream.config.timeouts.request ?? Number.POSITIVE_INFINITY);
       attempt = new Attempt(x, {
         upstream: upstream.config,
@@ -126,15 +126,22 @@ export function createForwarder(options: ForwarderOptions): Forwarder {
       });
       answer = await target.transport.request(attempt);
     } catch (thrown) {
-      record.upstreamWait += clock.monotonic() - begun;
+      const waited = clock.monotonic() - begun;
+      record.upstreamWait += waited;
       attempt?.finish();
       const error = attempt?.overdue ?? SluiceError.from(thrown, "upstream_failed");
-      const safe = attempt === undefined || !attempt.sent || IDEMPOTENT.has(x.request.method);
-      return { error, movesOn: safe && error.reason !== "timeout.deadline" };
+      observer.tried(name, asked, 0, error.reason, waited / 1000);
+      const safe = attempt === undefined || !attempt.sent || isIdempotent(x.request.method);
+      // With code `client_closed`, nobody waits for an answer any more.
+      const wanted = error.code !== "client_closed" && error.reason !== "timeout.deadline";
+      return { error, movesOn: safe && wanted };
     }
-    record.upstreamWait += clock.monotonic() - begun;
+    const waited = clock.monotonic() - begun;
+    record.upstreamWait += waited;
 
     const { status, headers } = answer;
+    record.upstreamStatus = status;
+    observer.tried(name, asked, status, undefined, waited / 1000);
     rules.response(headers, upstream.config.protocol === "http1" ? "1.1" : "2");
     let body: AnswerBody | null = null;
     if (answer.body === null) attempt.finish();

@@ -11,6 +11,7 @@ import type { Inbound } from "../listener/inbound.ts";
 import { HttpExchange } from "../pipeline/exchange.ts";
 import { createUpstreams, type Upstream } from "../upstream/index.ts";
 import { createForwarder, type Forwarder } from "./forwarder.ts";
+import type { Observer } from "../pipeline/types.ts";
 
 /** One upstream of a test: where its target is, and what differs from the defaults. */
 export interface TestUpstream {
@@ -25,6 +26,8 @@ export interface Harness extends AsyncDisposable {
   readonly forwarder: Forwarder;
   readonly clock: FakeClock;
   readonly log: MemoryLog;
+  /** What the observer was told of tries: upstream, target, status, failure class, seconds. */
+  readonly tries: readonly Tried[];
   /** Requests under way on the target of that upstream. */
   inFlight(name: string): number;
   /** An exchange as the gateway makes it; its candidate is the upstream `u` unless told otherwise. */
@@ -43,6 +46,8 @@ export interface TestRequest {
   /** Where informational answers are noted. */
   readonly informed?: Informed[];
 }
+
+type Tried = Parameters<Observer["tried"]>;
 
 /** An informational answer that would have gone to the client. */
 export type Informed = [status: number, fields: [name: string, value: string][]];
@@ -63,6 +68,7 @@ export class TestExchange extends HttpExchange {
 export function harness(upstreams: Readonly<Record<string, TestUpstream>>): Harness {
   const clock = createFakeClock();
   const log = createMemoryLog();
+  const tries: Tried[] = [];
   const random = createSeededRandom(1);
   const close: (() => void | Promise<void>)[] = [];
   const set = createUpstreams(
@@ -79,9 +85,13 @@ export function harness(upstreams: Readonly<Record<string, TestUpstream>>): Harn
     },
   );
   return {
-    forwarder: createForwarder({ upstreams: set, clock, log, pseudonym: "gate-1" }),
+    forwarder: createForwarder({
+      ...{ upstreams: set, clock, log, pseudonym: "gate-1" },
+      observer: { tried: (...tried) => void tries.push(tried) },
+    }),
     clock,
     log,
+    tries,
     inFlight: (name) => targetsOf(set.get(name)),
     exchange(request = {}) {
       const { path = "/", search = "" } = request;

@@ -1,4 +1,4 @@
-import { isIPv4, isIPv6 } from "node:net";
+import { canonicalAddress } from "../net/ip-address.ts";
 
 /** What stands for the address of a peer on a unix socket. */
 export const UNIX_PEER = "unix";
@@ -15,27 +15,17 @@ export function plainAddress(address: string | undefined): string {
   return address.startsWith(MAPPED) && address.includes(".") ? address.slice(MAPPED.length) : address;
 }
 
-/** Text that a peer wrote, in canonical form (RFC 5952); undefined where it is no IP address of that family. */
-export function canonicalAddress(text: string, family: 4 | 6): string | undefined {
-  if (family === 4) return isIPv4(text) ? text : undefined;
+/** Text that a peer wrote, in canonical form; undefined where it is no IP address of that family. */
+export function addressOfFamily(text: string, family: 4 | 6): string | undefined {
   // A zone means nothing on another machine.
-  return isIPv6(text) && !text.includes("%") ? canonicalIpv6(text) : undefined;
+  if (text.includes(":") !== (family === 6) || text.includes("%")) return undefined;
+  return canonicalAddress(text);
 }
 
-/** An address of 4 or 16 bytes as text, likewise. */
+/** An address of 4 or 16 bytes as canonical text. */
 export function addressFromBytes(bytes: Uint8Array): string {
   if (bytes.byteLength === 4) return bytes.join(".");
   const groups: string[] = [];
   for (let i = 0; i < 16; i += 2) groups.push(((bytes[i]! << 8) | bytes[i + 1]!).toString(16));
-  return canonicalIpv6(groups.join(":"));
-}
-
-function canonicalIpv6(text: string): string {
-  // URLs serialise IPv6 as RFC 5952 has it (https://url.spec.whatwg.org/#concept-ipv6-serializer).
-  const address = new URL(`http://[${text}]`).hostname.slice(1, -1);
-  const mapped = /^::ffff:([0-9a-f]{1,4}):([0-9a-f]{1,4})$/.exec(address);
-  if (mapped === null) return address;
-  const high = Number.parseInt(mapped[1]!, 16);
-  const low = Number.parseInt(mapped[2]!, 16);
-  return `${high >> 8}.${high & 0xff}.${low >> 8}.${low & 0xff}`;
+  return canonicalAddress(groups.join(":")) ?? "";
 }

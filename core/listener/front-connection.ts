@@ -3,7 +3,7 @@ import { BunWire } from "../http1/bun-wire.ts";
 import type { Sweepable } from "../http1/deadlines.ts";
 import type { Wire, WireOwner } from "../http1/wire.ts";
 import { plainAddress, UNIX_PEER } from "./addresses.ts";
-import { PREFACE } from "./h2-frames.ts";
+import { PREFACE } from "../http2/frames.ts";
 import { type ProxyEndpoint, readProxyHeader } from "./proxy-protocol.ts";
 import type { ListenerEvent } from "./refusals.ts";
 import { acceptTlsOver } from "./tls-stream.ts";

@@ -1,6 +1,6 @@
 import type { ServerHttp2Stream } from "node:http2";
 import { type Body, type HeaderList, SluiceError } from "sluice/plugin";
-import { CANCEL, INTERNAL_ERROR } from "./h2-frames.ts";
+import { CANCEL, INTERNAL_ERROR } from "../http2/frames.ts";
 import { answerFields, fieldObject } from "./h2-headers.ts";
 import type { Sent } from "./inbound.ts";
 

@@ -8,11 +8,11 @@ import {
   ENHANCE_YOUR_CALM,
   FLOW_CONTROL_ERROR,
   FRAME_SIZE_ERROR,
-  goaway,
-  MAX_STREAM_ID,
+  MAX_31 as MAX_STREAM_ID,
   NO_ERROR,
   PROTOCOL_ERROR,
-} from "./h2-frames.ts";
+} from "../http2/frames.ts";
+import { goaway } from "./h2-frames.ts";
 import type { H2Answer } from "./h2-answer.ts";
 import { H2Guard, type GuardLimits, type Violation } from "./h2-guard.ts";
 import { isGrpc, rawField, readRequestHead } from "./h2-headers.ts";

@@ -1,37 +1,6 @@
-/** Frames of HTTP/2 as bytes (RFC 9113 §4.1, §6): only what the guard reads and what goes out beside `node:http2`. */
+import { FRAME_HEADER, GOAWAY, HTTP_1_1_REQUIRED, SETTINGS } from "../http2/frames.ts";
 
-export const FRAME_HEADER = 9;
-/** SETTINGS_MAX_FRAME_SIZE stays at its default (RFC 9113 §6.5.2). */
-export const MAX_FRAME = 16_384;
-
-export const DATA = 0x0;
-export const HEADERS = 0x1;
-export const RST_STREAM = 0x3;
-export const SETTINGS = 0x4;
-export const GOAWAY = 0x7;
-export const WINDOW_UPDATE = 0x8;
-export const CONTINUATION = 0x9;
-
-export const END_STREAM = 0x1;
-export const ACK = 0x1;
-export const END_HEADERS = 0x4;
-
-/** Error codes of RFC 9113 §7. */
-export const NO_ERROR = 0x0;
-export const PROTOCOL_ERROR = 0x1;
-export const INTERNAL_ERROR = 0x2;
-export const FLOW_CONTROL_ERROR = 0x3;
-export const FRAME_SIZE_ERROR = 0x6;
-export const CANCEL = 0x8;
-export const COMPRESSION_ERROR = 0x9;
-export const ENHANCE_YOUR_CALM = 0xb;
-export const HTTP_1_1_REQUIRED = 0xd;
-
-/** The highest stream identifier: in a GOAWAY it says "shutting down, no request is lost yet" (RFC 9113 §6.8). */
-export const MAX_STREAM_ID = 2 ** 31 - 1;
-
-/** What a client that knows HTTP/2 sends first (RFC 9113 §3.4). */
-export const PREFACE: Uint8Array = new TextEncoder().encode("PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n");
+/* Whole frames of HTTP/2 that go out beside `node:http2` (RFC 9113 §4.1, §6). */
 
 /** One frame. @param payload up to {@link MAX_FRAME} bytes */
 export function frame(type: number, flags: number, stream: number, payload: Uint8Array): Uint8Array {

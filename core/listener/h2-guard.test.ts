@@ -6,14 +6,14 @@ import {
   END_HEADERS,
   END_STREAM,
   ENHANCE_YOUR_CALM,
-  frame,
   FRAME_SIZE_ERROR,
   HEADERS,
   PREFACE,
   PROTOCOL_ERROR,
   RST_STREAM,
   SETTINGS,
-} from "./h2-frames.ts";
+} from "../http2/frames.ts";
+import { frame } from "./h2-frames.ts";
 import { H2Guard } from "./h2-guard.ts";
 
 const NONE = new Uint8Array(0);

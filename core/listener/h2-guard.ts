@@ -13,7 +13,7 @@ import {
   PROTOCOL_ERROR,
   RST_STREAM,
   SETTINGS,
-} from "./h2-frames.ts";
+} from "../http2/frames.ts";
 
 /** Why a connection has to end. */
 export interface Violation {

@@ -10,7 +10,7 @@ import {
 } from "sluice/plugin";
 import type { Limits } from "../../config/types.ts";
 import { type AnswerHost, H2Answer } from "./h2-answer.ts";
-import { CANCEL, NO_ERROR } from "./h2-frames.ts";
+import { CANCEL, NO_ERROR } from "../http2/frames.ts";
 import { fieldObject, type H2RequestHead, readTrailers } from "./h2-headers.ts";
 import type { H2Shared } from "./h2-shared.ts";
 import type { Inbound, Sent } from "./inbound.ts";

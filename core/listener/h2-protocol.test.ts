@@ -8,17 +8,17 @@ import {
   END_HEADERS,
   END_STREAM,
   ENHANCE_YOUR_CALM,
-  frame,
   FRAME_SIZE_ERROR,
   GOAWAY,
   HEADERS,
-  MAX_STREAM_ID,
+  MAX_31 as MAX_STREAM_ID,
   NO_ERROR,
   PROTOCOL_ERROR,
   RST_STREAM,
   SETTINGS,
   WINDOW_UPDATE,
-} from "./h2-frames.ts";
+} from "../http2/frames.ts";
+import { frame } from "./h2-frames.ts";
 import type { Inbound } from "./inbound.ts";
 import { awaitFrame, block, EMPTY, type Fields, framesOf, get, headers, hello } from "./test-h2-client.ts";
 import { tellFacts, type TestListener, testListener } from "./test-listener.ts";

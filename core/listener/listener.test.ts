@@ -7,7 +7,7 @@ import { join } from "node:path";
 import { BytesBody, HeaderList } from "sluice/plugin";
 import { createFakeClock, createMemoryLog } from "sluice/testing";
 import { eventually, LIMITS, RawClient } from "../http1/test-server.ts";
-import { GOAWAY, HEADERS, HTTP_1_1_REQUIRED } from "./h2-frames.ts";
+import { GOAWAY, HEADERS, HTTP_1_1_REQUIRED } from "../http2/frames.ts";
 import type { Inbound } from "./inbound.ts";
 import { openListener } from "./listener.ts";
 import { awaitFrame, get, headers, hello } from "./test-h2-client.ts";

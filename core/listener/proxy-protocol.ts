@@ -1,4 +1,4 @@
-import { addressFromBytes, canonicalAddress, UNIX_PEER } from "./addresses.ts";
+import { addressFromBytes, addressOfFamily, UNIX_PEER } from "./addresses.ts";
 
 /*
  * The PROXY protocol (https://www.haproxy.org/download/2.9/doc/proxy-protocol.txt): what a load balancer puts
@@ -78,7 +78,7 @@ function readV1(bytes: Uint8Array): ProxyHeader | ProxyFault | undefined {
 }
 
 function endpoint(text: string, port: string, family: 4 | 6): ProxyEndpoint | undefined {
-  const address = canonicalAddress(text, family);
+  const address = addressOfFamily(text, family);
   // §2.1: decimal, without leading zeros.
   if (address === undefined || !/^(?:0|[1-9][0-9]{0,4})$/.test(port) || Number(port) > 65_535)
     return undefined;

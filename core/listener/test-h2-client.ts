@@ -1,5 +1,6 @@
 import type { RawClient } from "../http1/test-server.ts";
-import { END_HEADERS, END_STREAM, frame, FRAME_HEADER, HEADERS, PREFACE, SETTINGS } from "./h2-frames.ts";
+import { END_HEADERS, END_STREAM, FRAME_HEADER, HEADERS, PREFACE, SETTINGS } from "../http2/frames.ts";
+import { frame } from "./h2-frames.ts";
 
 /* An HTTP/2 client that sends exactly the frames that it is told to, for this folder's tests. */
 

@@ -2,7 +2,7 @@ import { describe, expect, test } from "bun:test";
 import fc from "fast-check";
 import { HeaderList } from "sluice/plugin";
 import { clientAddress } from "./client-address.ts";
-import { compileTrust } from "./trusted-proxies.ts";
+import { compileTrust } from "../net/trusted-proxies.ts";
 
 const trusts = compileTrust(["10.0.0.0/8", "::1", "unix"]);
 type Fields = [name: string, value: string][];

@@ -1,6 +1,6 @@
 import type { ConnectionFacts, HeaderList } from "sluice/plugin";
-import { canonicalAddress } from "./ip-address.ts";
-import type { Trust } from "./trusted-proxies.ts";
+import { canonicalAddress } from "../net/ip-address.ts";
+import type { Trust } from "../net/trusted-proxies.ts";
 
 export interface ClientAddress {
   /** IPv4, IPv6 after RFC 5952, or `unix`. */

@@ -65,6 +65,7 @@ export class HttpExchange implements GatewayExchange {
       upstream: undefined,
       target: undefined,
       attempts: 0,
+      upstreamStatus: 0,
       upstreamWait: 0,
       clientWait: 0,
       bytesIn: 0,

@@ -1,5 +1,5 @@
 import type { RouteFacts } from "./router.ts";
-import type { Trust } from "./trusted-proxies.ts";
+import type { Trust } from "../net/trusted-proxies.ts";
 import type { ReadyRoute } from "./types.ts";
 
 /**

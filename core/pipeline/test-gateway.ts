@@ -23,7 +23,7 @@ import { createGateway, type Gateway } from "./gateway.ts";
 import type { Generation, Probes } from "./generation.ts";
 import { compileRouter } from "./router.ts";
 import { compileAnswer } from "./terminal-respond.ts";
-import { compileTrust } from "./trusted-proxies.ts";
+import { compileTrust } from "../net/trusted-proxies.ts";
 import type { GatewayExchange, Observer, ReadyStep } from "./types.ts";
 
 /* A gateway of this folder's tests: HTTP/1.1 on a free port, routes and steps written in TypeScript. */
@@ -98,6 +98,7 @@ export function testGateway(routes: readonly TestRoute[], options: TestGatewayOp
       finished.push({ exchange, sent, failure: exchange.record.failure });
       for (const { count, resolve } of waiting) if (finished.length >= count) resolve();
     },
+    tried: () => undefined,
     rejected: (rejection) => void rejections.push(rejection),
     stepFinished: (step, _route, seconds, outcome) =>
       void stepsFinished.push({ step: step.config.plugin, ms: Math.round(seconds * 1000), outcome }),
@@ -116,7 +117,7 @@ export function testGateway(routes: readonly TestRoute[], options: TestGatewayOp
       },
     },
   );
-  const forwarder = createForwarder({ upstreams, clock, log, pseudonym: "test" });
+  const forwarder = createForwarder({ upstreams, observer, clock, log, pseudonym: "test" });
   const sweep = createDeadlineSweep(clock);
   const configs = routes.map(routeConfig);
   const ready = configs.map((config, i) => {
@@ -226,7 +227,7 @@ function readyStep(given: TestStep | StepHandler, index: number): ReadyStep {
     place: PLACE,
     placeOf: () => PLACE,
   };
-  return { config, instance, external: false };
+  return { config, instance };
 }
 
 function upstreamConfig(text: string): UpstreamConfig {

@@ -9,6 +9,8 @@ export interface RequestRecord {
   target: string | undefined;
   /** Tries made against upstreams. */
   attempts: number;
+  /** What the upstream that was asked last answered; 0 while, or where, it did not. */
+  upstreamStatus: number;
   /** Milliseconds spent waiting for upstreams to begin their answers (connecting included), all tries. */
   upstreamWait: number;
   /** Milliseconds spent waiting for the client's body before the upstream could be asked. */
@@ -33,8 +35,6 @@ export interface GatewayExchange extends Exchange {
 export interface ReadyStep {
   readonly config: StepConfig;
   readonly instance: PluginInstance;
-  /** True for plugins from files: their stray rejections must be traced to a request. */
-  readonly external: boolean;
 }
 
 /** A route ready to run. */
@@ -53,6 +53,12 @@ export interface ReadyRoute {
 /** Where the gateway reports what happened. Calls must be cheap; they run on the request's path. */
 export interface Observer {
   started(exchange: GatewayExchange): void;
+  /**
+   * A try against a target has its answer's head, or has failed without one.
+   * @param reason the failure class, where it failed; `status` is 0 then.
+   * @param seconds from choosing the target on.
+   */
+  tried(upstream: string, target: string, status: number, reason: string | undefined, seconds: number): void;
   /** The last byte has left, or the request ended otherwise. Once a request. */
   finished(exchange: GatewayExchange, sent: Sent): void;
   /** A request that a codec or a limit refused before it became an exchange. */

@@ -111,7 +111,7 @@ export class HeaderList implements Iterable<readonly [name: string, value: strin
   }
 }
 
-// RFC 9110 §5.6.2 token.
+/** A field name or a method: `token` of RFC 9110 §5.6.2. */
 export const TOKEN = /^[!#$%&'*+\-.^_`|~0-9A-Za-z]+$/;
 
 function checkedName(name: string): string {

@@ -31,7 +31,7 @@ export {
   type TlsFacts,
 } from "./exchange.ts";
 export { headerMap, headerName } from "./header-name.ts";
-export { HeaderList } from "./headers.ts";
+export { HeaderList, TOKEN } from "./headers.ts";
 export { nearest } from "./nearest.ts";
 export type {
   Clock,

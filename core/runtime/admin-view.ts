@@ -1,7 +1,7 @@
 import type { Clock } from "sluice/plugin";
 import { maskedConfig } from "../../config/index.ts";
 import type { AdminSource, ReloadResult } from "../admin/source.ts";
-import { compileTrust, type Trust } from "../pipeline/trusted-proxies.ts";
+import { compileTrust, type Trust } from "../net/trusted-proxies.ts";
 import type { LogLevel, RootLog } from "../services/log.ts";
 import type { MetricsRegistry } from "../services/metrics.ts";
 import { COMMIT, VERSION } from "../version.ts";

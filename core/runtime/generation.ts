@@ -9,7 +9,7 @@ import type { Terminal } from "../pipeline/pipeline-run.ts";
 import { compileRewrite } from "../pipeline/rewrite.ts";
 import { compileRouter, type Router, type RouteFacts } from "../pipeline/router.ts";
 import { compileAnswer } from "../pipeline/terminal-respond.ts";
-import { compileTrust, type Trust } from "../pipeline/trusted-proxies.ts";
+import { compileTrust, type Trust } from "../net/trusted-proxies.ts";
 import type { Observer, ReadyRoute } from "../pipeline/types.ts";
 import type { Keep, KeepScope } from "../services/keep.ts";
 import { createUpstreams, type UpstreamSet } from "../upstream/index.ts";
@@ -127,7 +127,6 @@ export async function buildGeneration(
 
   const setup = await setUpSteps(config.routes, {
     clock: services.clock,
-    externals: loaded.externals,
     services: (step) => stepServices(step, services, upstreams.views, scope),
     closeFailed: (step, error) =>
       services.log.error({ plugin: step.plugin, step: step.key, err: error }, "a plugin could not be closed"),

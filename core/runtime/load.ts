@@ -17,8 +17,6 @@ export interface LoadedConfig {
   readonly warnings: readonly Problem[];
   /** Every file that took part, plugins' included: what to watch. */
   readonly files: readonly string[];
-  /** Names of plugins that come from files. */
-  readonly externals: ReadonlySet<string>;
   /** Gives the third parties' plugins back; once, when nothing uses this configuration any more. */
   release(): void;
 }
@@ -59,7 +57,6 @@ export async function loadConfig(
       document,
       warnings: outcome.warnings,
       files: [...files],
-      externals: new Set(registry.names.filter((name) => registry.isExternal(name))),
       release,
     },
   };
@@ -83,6 +80,7 @@ async function loadNamed(
     return plugin;
   } catch (error) {
     if (!(error instanceof PluginLoadError)) throw error;
+    for (const file of error.files) files.add(file);
     found.push({ severity: "error", place: named.place, path, message: error.message });
     registry.addBroken(named.name);
     plugin?.release();

@@ -21,8 +21,6 @@ export interface SetupOptions {
   readonly clock: Clock;
   /** The services of a step. */
   services(step: StepConfig): Services;
-  /** Names of plugins that come from files. */
-  readonly externals: ReadonlySet<string>;
   closeFailed(step: StepConfig, error: unknown): void;
 }
 
@@ -51,7 +49,7 @@ export async function setUpSteps(
     if (ready.has(config.key) || failed.has(config.key)) continue;
     try {
       const instance = await withinTime(options.clock, setUp(config, options.services(config)));
-      ready.set(config.key, { config, instance, external: options.externals.has(config.plugin) });
+      ready.set(config.key, { config, instance });
     } catch (error) {
       failed.add(config.key);
       problems.push(problemOf(config, error));

@@ -4,6 +4,7 @@ import type { GatewayExchange, Observer, ReadyStep } from "../pipeline/types.ts"
 import { accessLine, blame, rejectedLine } from "./access-log.ts";
 import type { RootLog } from "./log.ts";
 import { type Cell, type HistogramCell, type MetricsRegistry, OVERHEAD_BUCKETS } from "./metrics.ts";
+import { createUpstreamMetrics } from "./upstream-metrics.ts";
 
 interface ObserverOptions {
   readonly metrics: MetricsRegistry;
@@ -51,21 +52,7 @@ export function createObserver({ metrics, log, clock, accessLog }: ObserverOptio
     "code",
     "reason",
   ]);
-  const upstreamRequests = metrics.counterCells(
-    "upstream_requests_total",
-    "Answers and failures of upstreams.",
-    ["upstream", "target", "status"],
-  );
-  const upstreamWaits = metrics.histogramCells(
-    "upstream_duration_seconds",
-    "Waiting for the head of an upstream's answer, connecting included.",
-    ["upstream"],
-  );
-  const upstreamFailures = metrics.counterCells(
-    "upstream_failures_total",
-    "Failed upstream requests by class.",
-    ["upstream", "reason"],
-  );
+  const upstreams = createUpstreamMetrics(metrics);
   const pluginDurations = metrics.histogramCells(
     "plugin_duration_seconds",
     "A step's own time, what follows it excluded.",
@@ -97,13 +84,12 @@ export function createObserver({ metrics, log, clock, accessLog }: ObserverOptio
     return cells;
   };
   const steps = new WeakMap<ReadyStep, HistogramCell>();
-  let upstreamCells = new Map<string, Cell>();
-  const waits = new Map<string, HistogramCell>();
 
   return {
     started() {
       active.value++;
     },
+    tried: upstreams.tried,
     finished(exchange: GatewayExchange, sent: Sent) {
       active.value--;
       const end = clock.monotonic();
@@ -126,29 +112,10 @@ export function createObserver({ metrics, log, clock, accessLog }: ObserverOptio
 
       const blamed = blame(exchange, sent);
       if (blamed !== undefined) failures.cell(exchange.route, blamed.failed, blamed.reason).value++;
-      if (record.upstream !== undefined) {
-        const answered = exchange.response?.source === "upstream";
-        const outcome = answered ? status : 0;
-        const key = `${record.upstream}\u0000${record.target}\u0000${outcome}`;
-        let cell = upstreamCells.get(key);
-        if (cell === undefined) {
-          cell = upstreamRequests.cell(
-            record.upstream,
-            record.target ?? "",
-            answered ? String(status) : "failed",
-          );
-          if (upstreamCells.size >= 10_000) upstreamCells = new Map();
-          upstreamCells.set(key, cell);
-        }
-        cell.value++;
-        let wait = waits.get(record.upstream);
-        if (wait === undefined) {
-          wait = upstreamWaits.cell(record.upstream);
-          if (waits.size < 10_000) waits.set(record.upstream, wait);
-        }
-        wait.observe(record.upstreamWait / 1000);
-        if (blamed?.failed === "upstream") upstreamFailures.cell(record.upstream, blamed.reason).value++;
-      }
+      // Behind the head of an answer: what came before it was counted as a try that failed.
+      const begun = record.upstream !== undefined && record.upstreamStatus !== 0;
+      if (begun && blamed?.failed === "upstream" && blamed.reason !== "status")
+        upstreams.brokeOff(record.upstream!, blamed.reason);
       if (accessLog()) log.raw(accessLine(exchange, sent, clock));
       const cause = record.failure?.cause;
       if (cause !== undefined && record.failure !== undefined)

@@ -10,7 +10,7 @@ import { composeRoute } from "../pipeline/compose.ts";
 import { createDeadlineSweep } from "../pipeline/deadline-sweep.ts";
 import { createGateway } from "../pipeline/gateway.ts";
 import { compileRouter } from "../pipeline/router.ts";
-import { compileTrust } from "../pipeline/trusted-proxies.ts";
+import { compileTrust } from "../net/trusted-proxies.ts";
 import type { Observer } from "../pipeline/types.ts";
 import { setUpSteps } from "../runtime/setup-steps.ts";
 import { createUpstreams } from "../upstream/index.ts";
@@ -86,7 +86,6 @@ export async function startPlugin(
     });
     const setup = await setUpSteps(config.routes, {
       clock,
-      externals: new Set(),
       services: ({ key }) => ({ ...services, upstreams: upstreams.views, step: key }),
       closeFailed: (_, error) => failures.push(error),
     });
@@ -96,6 +95,7 @@ export async function startPlugin(
 
     const observer: Observer = {
       started: ignore,
+      tried: ignore,
       finished({ record: { failure } }) {
         if (failure?.owner === "plugin") failures.push(failure.cause ?? failure);
       },
@@ -103,7 +103,7 @@ export async function startPlugin(
       stepFinished: ignore,
       strayFailure: (_, error) => failures.push(error),
     };
-    const forwarder = createForwarder({ upstreams, clock, log, pseudonym: "test" });
+    const forwarder = createForwarder({ upstreams, observer, clock, log, pseudonym: "test" });
     const sweep = createDeadlineSweep(clock);
     const router = compileRouter(config.routes);
     const routes = config.routes.map((route) =>

@@ -19,11 +19,9 @@ import type { Call, CallRunner } from "./call.ts";
 import type { Dialled } from "./dial.ts";
 import { abandoned, broken, malformed, openingFailed, timedOut, unsendable } from "./failures.ts";
 import { RequestSender, type SenderOwner } from "./http1-sender.ts";
+import { isIdempotent } from "./idempotent.ts";
 import { ANSWER_LIMITS, TCP_KEEPALIVE } from "./limits.ts";
 import { type Pool, type PooledConnection, PoolNotes } from "./pool.ts";
-
-/** RFC 9110 §9.2.2. */
-const IDEMPOTENT: ReadonlySet<string> = new Set(["GET", "HEAD", "PUT", "DELETE", "OPTIONS", "TRACE"]);
 
 /**
  * One HTTP/1.1 connection to an upstream: a request at a time. It is used again only when nothing about it is in
@@ -295,7 +293,7 @@ export class Http1Connection
   /** RFC 9110 §9.2.2: what may be sent again without asking anybody. */
   #repeatable(call: Call): boolean {
     const { progress, method } = call.request;
-    return call.replayable && (!progress.sent || (progress.reused && IDEMPOTENT.has(method)));
+    return call.replayable && (!progress.sent || (progress.reused && isIdempotent(method)));
   }
 
   #discard(): void {

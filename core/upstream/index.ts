@@ -9,6 +9,7 @@ import { loadTls, type TlsMaterial } from "./tls-material.ts";
 import type { Transport } from "./transport.ts";
 import { Upstream } from "./upstream.ts";
 
+export { isIdempotent } from "./idempotent.ts";
 export type { Target } from "./target.ts";
 export type { OutboundRequest, Progress, Transport, UpstreamAnswer } from "./transport.ts";
 export type { Upstream } from "./upstream.ts";

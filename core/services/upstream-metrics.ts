@@ -1,0 +1,68 @@
+import type { Cell, HistogramCell, MetricsRegistry } from "./metrics.ts";
+
+/** Remembered label sets; then it is begun anew. */
+const REMEMBERED = 1_000;
+
+export interface UpstreamMetrics {
+  /** A try has an answer's head, or failed; see `Observer.tried`. */
+  tried(upstream: string, target: string, status: number, reason: string | undefined, seconds: number): void;
+  /** An answer broke off behind its head. */
+  brokeOff(upstream: string, reason: string): void;
+}
+
+interface TargetCells {
+  readonly waits: HistogramCell;
+  readonly byStatus: Map<number, Cell>;
+}
+
+/** Counts every try against an upstream. */
+export function createUpstreamMetrics(metrics: MetricsRegistry): UpstreamMetrics {
+  const requests = metrics.counterCells(
+    "upstream_requests_total",
+    "Tries by outcome: a status or `failed`.",
+    ["upstream", "target", "status"],
+  );
+  const waits = metrics.histogramCells(
+    "upstream_duration_seconds",
+    "Waiting for the head of an upstream's answer, connecting included.",
+    ["upstream"],
+  );
+  const failures = metrics.counterCells("upstream_failures_total", "Failed tries by class.", [
+    "upstream",
+    "reason",
+  ]);
+  const known = new Map<string, Map<string, TargetCells>>();
+  let remembered = 0;
+
+  function cellsOf(upstream: string, target: string): TargetCells {
+    let targets = known.get(upstream);
+    const cells = targets?.get(target);
+    if (cells !== undefined) return cells;
+    if (remembered++ >= REMEMBERED) {
+      known.clear();
+      remembered = 1;
+      targets = undefined;
+    }
+    if (targets === undefined) known.set(upstream, (targets = new Map<string, TargetCells>()));
+    const fresh = { waits: waits.cell(upstream), byStatus: new Map<number, Cell>() };
+    targets.set(target, fresh);
+    return fresh;
+  }
+
+  return {
+    tried(upstream, target, status, reason, seconds) {
+      const { byStatus, waits: wait } = cellsOf(upstream, target);
+      let cell = byStatus.get(status);
+      if (cell === undefined) {
+        cell = requests.cell(upstream, target, status === 0 ? "failed" : String(status));
+        byStatus.set(status, cell);
+      }
+      cell.value++;
+      wait.observe(seconds);
+      if (reason !== undefined) failures.cell(upstream, reason).value++;
+    },
+    brokeOff(upstream, reason) {
+      failures.cell(upstream, reason).value++;
+    },
+  };
+}
