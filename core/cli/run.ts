@@ -43,7 +43,7 @@ export async function runGateway(
       loaded,
     );
   } catch (error) {
-    log.flush();
+    await log.close();
     if (!(error instanceof StartError)) throw error;
     for (const problem of error.problems) terminal.err(formatProblem(problem, terminal.cwd));
     if (error.problems.length > 0) return EXIT.failed;
@@ -54,7 +54,7 @@ export async function runGateway(
   started(runtime);
   const cut = await untilStopped(runtime);
   contained();
-  log.flush();
+  await log.close();
   return cut > 0 ? EXIT.cut : EXIT.ok;
 }
 

@@ -9,8 +9,8 @@ export type LogLevel = "debug" | "info" | "warn" | "error";
 export interface LogSink {
   /** `urgent` lines go out at once; the others when enough of them have come together, or after a moment. */
   write(line: string, urgent: boolean): void;
-  /** Writes what is held back; blocks until it is out. */
-  flush(): void;
+  /** Writes what is held back; resolves once it is out, or nobody reads it. */
+  close(): Promise<void>;
 }
 
 export interface LogOptions {
@@ -28,7 +28,8 @@ export interface RootLog extends Log {
   setLevel(level: LogLevel): void;
   /** A line that is already JSON, without its newline; for the access log. */
   raw(line: string): void;
-  flush(): void;
+  /** Resolves once every line is out, or nobody reads them. */
+  close(): Promise<void>;
 }
 
 const LEVELS: readonly LogLevel[] = ["debug", "info", "warn", "error"];
@@ -80,6 +81,6 @@ export function createLog(sink: LogSink, clock: Clock, options: LogOptions): Roo
     raw(line) {
       emit(`${line}\n`, false);
     },
-    flush: () => sink.flush(),
+    close: () => sink.close(),
   };
 }
