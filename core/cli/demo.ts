@@ -1,7 +1,6 @@
 import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { demoBanner, demoConfig, freePorts, startDemoUpstreams } from "../demo/index.ts";
 import { systemClock } from "../services/clock.ts";
 import { systemRandom } from "../services/random.ts";
 import { createFdSink } from "../services/stdout-sink.ts";
@@ -14,6 +13,8 @@ export const demo: Command = {
   summary: "runs a gateway in front of pretend HTTP, OpenAI, Anthropic and KServe upstreams",
   async run(args, terminal) {
     parse(args, {});
+    // Only here: its servers bring libraries that a gateway does not need.
+    const { demoBanner, demoConfig, freePorts, startDemoUpstreams } = await import("../demo/index.ts");
     const upstreams = await startDemoUpstreams({ clock: systemClock, random: systemRandom });
     const ports = freePorts();
     const dir = mkdtempSync(join(tmpdir(), "sluice-demo-"));

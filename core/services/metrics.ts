@@ -1,4 +1,5 @@
-import { Registry } from "prom-client";
+import type { Registry } from "prom-client";
+import PromRegistry from "prom-client/lib/registry.js";
 import type { Counter, Gauge, Histogram, Metrics } from "sluice/plugin";
 
 /*
@@ -108,7 +109,7 @@ export interface MetricsRegistry extends Metrics {
 const NAME = /^[a-z][a-z0-9_]*$/;
 
 export function createMetrics(): MetricsRegistry {
-  const registry = new Registry();
+  const registry: Registry = new PromRegistry();
   const families = new Map<string, { type: string; family: Family<Cell> | Family<HistogramCell> }>();
 
   const values = (

@@ -39,7 +39,8 @@ compile_flags() {
     commit_date=unknown
   fi
   flags=(
-    --compile --minify --sourcemap --bytecode --format=esm
+    # In pieces: what only plugins or the demo ask for is not read at the start.
+    --compile --minify --sourcemap --bytecode --format=esm --splitting
     # A gateway's behaviour comes from its YAML, not from files that happen to lie where it is started.
     --no-compile-autoload-dotenv --no-compile-autoload-bunfig
     --define "SLUICE_COMMIT=\"$commit\"" --define "SLUICE_COMMIT_DATE=\"$commit_date\""
