@@ -202,7 +202,8 @@ export class Http1Connection implements WireOwner, RequestBodyOwner, AnswerSende
   #advance(): void {
     const held = this.#held;
     if (held === undefined) return;
-    while (this.#inbound === undefined && this.#mode === OPEN) {
+    // A request's body may lie in several pieces behind its head.
+    while (this.#mode === OPEN && (this.#inbound === undefined || this.#body?.incoming)) {
       const chunk = held.shift();
       if (chunk === undefined) break;
       this.#process(chunk);
