@@ -1,4 +1,4 @@
-import { createSeededRandom } from "sluice/testing";
+import { createSeededRandom } from "../testing/seeded-random.ts";
 import { sum } from "./byte-pool.ts";
 import { type Message, MessageReader } from "./message-reader.ts";
 import { PlainSocket } from "./plain-socket.ts";

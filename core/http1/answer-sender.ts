@@ -2,7 +2,7 @@ import { type Body, BytesBody, type Clock, type HeaderList, SluiceError } from "
 import type { HttpDate } from "../listener/http-date.ts";
 import type { Sent } from "../listener/inbound.ts";
 import { planAnswer } from "./answer-plan.ts";
-import { type AnswerOwner, AnswerStream } from "./answer-stream.ts";
+import { type AnswerOwner, AnswerStream, wrongLength } from "./answer-stream.ts";
 import { encodeResponse } from "./encoder.ts";
 import { NO_BODY } from "./framing.ts";
 import type { Http1Inbound } from "./http1-inbound.ts";
@@ -10,8 +10,11 @@ import type { WireWriter } from "./wire-writer.ts";
 
 /** The connection that answers go out on. */
 export interface AnswerSenderOwner {
-  /** Whether the connection ends with the answer whose head is about to be written; `closes`: it says so itself. */
-  isLast(inbound: Http1Inbound, closes: boolean): boolean;
+  /**
+   * Whether the connection ends with the answer whose head is about to be written; `closes`: it says so itself,
+   * `whole`: it goes out at once, so that what the request's body still owes will not be read.
+   */
+  isLast(inbound: Http1Inbound, closes: boolean, whole: boolean): boolean;
   /** The kernel has taken the whole answer. */
   answered(): void;
   /** The answer broke off: the client must not take it for a complete one. */
@@ -53,12 +56,13 @@ export class AnswerSender implements AnswerOwner {
     this.#firstByteAt = this.#clock.monotonic();
     if (!(status >= 200 && status <= 999 && Number.isInteger(status))) {
       const error = new SluiceError("internal", `${status} is not the status of a final answer`);
-      body?.cancel(error);
-      this.#owner.answerFailed(error);
-      return Promise.resolve(this.#sent(0, false, error));
+      return this.#unsendable(body, error);
     }
     const plan = planAnswer(inbound.method, inbound.httpVersion, status, headers, body);
-    const last = this.#owner.isLast(inbound, plan.closes);
+    const bodiless = body === null || !plan.sendsBody;
+    // A body in memory needs no stream, and where it is small no second write.
+    const atHand = bodiless || (body instanceof BytesBody && body.length === plan.framing);
+    const last = this.#owner.isLast(inbound, plan.closes, atHand);
     const parts = {
       status,
       headers,
@@ -66,14 +70,15 @@ export class AnswerSender implements AnswerOwner {
       connection: last ? "close" : inbound.httpVersion === "1.0" ? "keep-alive" : "",
       date: this.#date.value(),
     };
-    if (body === null || !plan.sendsBody) {
+    if (bodiless) {
       body?.cancel();
       this.#writer.write(encodeResponse(parts));
       return this.#written(0);
     }
-    // A body in memory needs no stream, and where it is small no second write.
-    if (body instanceof BytesBody && body.length === plan.framing) {
-      const bytes = body.read() ?? NOTHING;
+    if (atHand) {
+      const bytes = (body.read() as Uint8Array | null) ?? NOTHING;
+      // It was read before: a head that promises it would take the next answer's bytes for it.
+      if (bytes.byteLength !== plan.framing) return this.#unsendable(body, wrongLength(plan.framing));
       const together = bytes.byteLength <= ONE_WRITE;
       this.#writer.write(encodeResponse(parts, together ? bytes : undefined));
       if (!together) this.#writer.write(bytes);
@@ -146,6 +151,13 @@ export class AnswerSender implements AnswerOwner {
     const sent = this.#sent(bytes, true, undefined);
     this.#owner.answered();
     return Promise.resolve(sent);
+  }
+
+  /** Nothing of it was written. */
+  #unsendable(body: Body | null, error: SluiceError): Promise<Sent> {
+    body?.cancel(error);
+    this.#owner.answerFailed(error);
+    return Promise.resolve(this.#sent(0, false, error));
   }
 
   #unsettled(): Promise<Sent> {

@@ -167,7 +167,8 @@ export class AnswerStream {
   }
 }
 
-function wrongLength(announced: number): SluiceError {
+/** The body is longer or shorter than its head says. */
+export function wrongLength(announced: number): SluiceError {
   return new SluiceError("internal", `the answer's body is not the ${announced} bytes that were announced`, {
     reason: "answer_length",
   });

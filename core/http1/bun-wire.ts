@@ -22,7 +22,10 @@ export class BunWire implements Wire {
   owner: WireOwner;
   /** Why it closed, where the platform said so (`ECONNRESET` …). Set before `closed` is called. */
   closeError: Error | undefined;
+  /** FIN was sent. */
   #ended = false;
+  /** FIN came, or it was us who closed both directions. */
+  #peerEnded = false;
 
   constructor(owner: WireOwner = NOBODY) {
     this.owner = owner;
@@ -49,11 +52,37 @@ export class BunWire implements Wire {
   }
 
   close(): void {
-    this.socket?.end();
+    const { socket } = this;
+    if (socket === undefined) return;
+    // Over TLS the platform's own `end` waits for the peer to close, too, and its `close` leaves close_notify out,
+    // without which the peer takes the end for a truncation (RFC 8446 §6.1).
+    this.end();
+    this.#peerEnded = true;
+    socket.close();
   }
 
   destroy(): void {
+    this.#peerEnded = true;
     this.socket?.terminate();
+  }
+
+  /** The platform's `end`. */
+  finished(): void {
+    if (this.#peerEnded) return;
+    this.#peerEnded = true;
+    this.owner.ended();
+  }
+
+  /** The platform's `close`: tells the owner, once. */
+  gone(error: Error | undefined): void {
+    if (this.socket === undefined) return;
+    this.socket = undefined;
+    this.closeError ??= error;
+    // After our FIN the platform answers the peer's with this event alone, without an `end` before it.
+    if (this.#ended && this.closeError === undefined) this.finished();
+    const { owner } = this;
+    this.owner = NOBODY;
+    owner.closed();
   }
 }
 
@@ -79,16 +108,10 @@ export function bunSocketHandlers(hooks: BunWireHooks): SocketHandler<BunWire> {
       socket.data.owner.drained();
     },
     end(socket) {
-      socket.data.owner.ended();
+      socket.data.finished();
     },
     close(socket, error) {
-      const wire = socket.data;
-      if (wire.socket === undefined) return;
-      wire.socket = undefined;
-      wire.closeError ??= error;
-      const owner = wire.owner;
-      wire.owner = NOBODY;
-      owner.closed();
+      socket.data.gone(error);
     },
     error(socket, error) {
       // A failed TLS session, or a defect of ours in a callback: either way this connection is over.

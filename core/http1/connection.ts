@@ -1,40 +1,30 @@
 import {
   type Body,
   BytesBody,
-  type Clock,
   type ConnectionFacts,
   ERROR_CODES,
   type HeaderList,
-  type Log,
   SluiceError,
 } from "sluice/plugin";
-import type { Limits } from "../../config/types.ts";
-import type { HttpDate } from "../listener/http-date.ts";
-import type { GatewayHandler, Sent } from "../listener/inbound.ts";
+import type { Sent } from "../listener/inbound.ts";
 import { AnswerSender, type AnswerSenderOwner } from "./answer-sender.ts";
+import type { ConnectionHost, Http1Limits } from "./connection-host.ts";
 import type { Sweepable } from "./deadlines.ts";
+import { encodeResponse } from "./encoder.ts";
 import { NO_BODY } from "./framing.ts";
 import { HeldBytes } from "./held-bytes.ts";
 import { Http1Inbound, type Responder } from "./http1-inbound.ts";
 import { MessageError } from "./message-error.ts";
 import type { RequestHead } from "./message-head.ts";
+import { BY_BODY, BY_PIPELINE, BY_WASTE, Reading } from "./reading.ts";
 import { RequestBody, type RequestBodyOwner } from "./request-body.ts";
 import { RequestParser } from "./request-parser.ts";
+import { Tunnel, type TunnelOwner } from "./tunnel.ts";
 import type { Wire, WireOwner } from "./wire.ts";
 import { WireWriter } from "./wire-writer.ts";
 
-/** What the connections of one server share. */
-export interface ConnectionHost {
-  readonly handler: GatewayHandler;
-  readonly limits: () => Limits;
-  readonly clock: Clock;
-  readonly log: Log;
-  readonly date: HttpDate;
-  /** No connection is kept for another request. */
-  readonly draining: boolean;
-  /** The connection is gone. */
-  released(connection: Http1Connection): void;
-}
+/** What of a request is known when it is refused. */
+type RequestFacts = Pick<RequestParser, "method" | "rawTarget" | "version">;
 
 /** What is kept of requests sent ahead; above, reading pauses. */
 const HELD_BYTES = 65_536;
@@ -46,34 +36,40 @@ const LINGER_BYTES = 1_048_576;
 const CLOSE_TIME = 5_000;
 const NOTHING = new Uint8Array(0);
 
+/** How long nothing may pass on an upgraded connection, where the limits do not say. */
+const TUNNEL_TIME = 3_600_000;
+/** How long a connection that comes while the server drains has for its request. */
+const LATE_TIME = 1_000;
+
 const OPEN = 0;
 /** The last answer was written: FIN goes out behind it, and what comes in is thrown away. */
 const LINGERING = 1;
 /** Both directions were closed; the wire has not said so yet. */
 const CLOSING = 2;
 const CLOSED = 3;
-
-// Why reading is paused, as bits.
-const BY_BODY = 1;
-const BY_PIPELINE = 2;
-const BY_WASTE = 4;
+/** 101 was answered: the tunnel has the bytes. */
+const TUNNEL = 4;
 
 /** One HTTP/1.1 connection of a client: requests one at a time, in order. */
-export class Http1Connection implements WireOwner, RequestBodyOwner, AnswerSenderOwner, Responder, Sweepable {
+export class Http1Connection
+  implements WireOwner, RequestBodyOwner, AnswerSenderOwner, TunnelOwner, Responder, Sweepable
+{
   readonly facts: ConnectionFacts;
-  readonly #host: ConnectionHost;
+  readonly #host: ConnectionHost<Http1Connection>;
   readonly #wire: Wire;
+  readonly #reading: Reading;
   readonly #writer: WireWriter;
   readonly #parser: RequestParser;
   readonly #answers: AnswerSender;
-  #limits: Limits;
+  #limits: Http1Limits;
   #mode = OPEN;
   /** Whether the connection ends with the answer under way. */
   #last = false;
   /** What comes in has no meaning any more: a body broke off. */
   #deaf = false;
   #processing = false;
-  #paused = 0;
+  /** The client sent FIN. */
+  #peerEnded = false;
   /** Bytes thrown away after the last answer. */
   #wasted = 0;
   /** Monotonic milliseconds at which the client has been silent, or has not read, for too long; 0 for never. */
@@ -85,22 +81,26 @@ export class Http1Connection implements WireOwner, RequestBodyOwner, AnswerSende
   #body: RequestBody | undefined;
   /** Made for the first bytes that come too early. */
   #held: HeldBytes | undefined;
+  /** Set with an upgrade that is offered or under way. */
+  #tunnel: Tunnel | undefined;
 
-  constructor(host: ConnectionHost, wire: Wire, facts: ConnectionFacts) {
+  constructor(host: ConnectionHost<Http1Connection>, wire: Wire, facts: ConnectionFacts) {
     this.#host = host;
     this.#wire = wire;
     this.facts = facts;
     this.#limits = host.limits();
+    this.#reading = new Reading(wire);
     this.#writer = new WireWriter(wire);
     this.#parser = new RequestParser(this.#limits);
     this.#answers = new AnswerSender(this, this.#writer, host.clock, host.date);
-    this.#readBy = this.#now() + this.#limits.idleTimeout;
+    this.#readBy = this.#now() + (host.draining ? LATE_TIME : this.#limits.idleTimeout);
   }
 
   // What the wire tells.
 
   data(chunk: Uint8Array): void {
-    if (this.#mode !== OPEN || this.#deaf) this.#waste(chunk.byteLength);
+    if (this.#mode === TUNNEL) this.#tunnel?.data(chunk);
+    else if (this.#mode !== OPEN || this.#deaf) this.#waste(chunk.byteLength);
     else if (this.#held === undefined || this.#held.empty) this.#process(chunk);
     else {
       this.#held.push(chunk);
@@ -110,13 +110,19 @@ export class Http1Connection implements WireOwner, RequestBodyOwner, AnswerSende
 
   drained(): void {
     this.#writeBy = 0;
-    if (!this.#writer.drained()) return;
+    const drained = this.#writer.drained();
+    if (this.#mode === TUNNEL) this.#awaitBytes();
+    if (!drained) return;
     if (this.#mode === LINGERING) this.#sendFin();
+    else if (this.#mode === TUNNEL) this.#tunnel?.drained();
     else this.#answers.drained();
   }
 
   ended(): void {
-    if (this.#mode === LINGERING) {
+    this.#peerEnded = true;
+    if (this.#mode === TUNNEL) {
+      this.#tunnel?.ended();
+    } else if (this.#mode === LINGERING) {
       if (!this.#writer.blocked) this.#close();
     } else if (this.#mode === OPEN) {
       if (this.#inbound === undefined) this.#close();
@@ -140,10 +146,17 @@ export class Http1Connection implements WireOwner, RequestBodyOwner, AnswerSende
 
   /** `ConnectionHost.draining` turned true: closes if there is nothing to do. */
   drain(): void {
-    if (this.#mode === OPEN && this.#inbound === undefined && !this.#parser.started) this.#close();
+    if (this.#mode !== OPEN || this.#inbound !== undefined || this.#parser.started) return;
+    // The rest of a body whose request was answered: a reset would overtake the answer.
+    if (this.#body?.incoming) this.#shutDown();
+    else this.#close();
   }
 
   sweep(now: number): void {
+    if (this.#mode === TUNNEL) {
+      this.#sweepTunnel(this.#tunnel!, now);
+      return;
+    }
     if (this.#readBy !== 0 && now >= this.#readBy) this.#readTimedOut();
     if (!this.#writer.blocked) return;
     // The client reads too slowly for the kernel to take a single byte.
@@ -151,6 +164,18 @@ export class Http1Connection implements WireOwner, RequestBodyOwner, AnswerSende
     else if (now >= this.#writeBy) {
       this.#leave(
         new SluiceError("client_closed", "the client stopped reading", { reason: "client.stalled" }),
+      );
+    }
+  }
+
+  #sweepTunnel(tunnel: Tunnel, now: number): void {
+    if (tunnel.showsLife()) {
+      this.#awaitBytes();
+    } else if (now >= this.#readBy) {
+      this.#leave(
+        new SluiceError("request_timeout", "nothing passed on the upgraded connection for too long", {
+          reason: "timeout.tunnel",
+        }),
       );
     }
   }
@@ -192,10 +217,12 @@ export class Http1Connection implements WireOwner, RequestBodyOwner, AnswerSende
       }
     }
     this.#processing = false;
+    // The head was that of an upgrade, which was answered at once.
+    if (this.#mode === TUNNEL) this.#feedTunnel(chunk.subarray(at));
   }
 
   #boundHeld(held: HeldBytes): void {
-    if (held.bytes > HELD_BYTES || held.pieces > HELD_PIECES) this.#pause(BY_PIPELINE);
+    if (held.bytes > HELD_BYTES || held.pieces > HELD_PIECES) this.#reading.pause(BY_PIPELINE);
   }
 
   /** Goes on with what was held back while an answer was on its way. */
@@ -208,7 +235,7 @@ export class Http1Connection implements WireOwner, RequestBodyOwner, AnswerSende
       if (chunk === undefined) break;
       this.#process(chunk);
     }
-    if (held.bytes <= HELD_BYTES >> 1) this.#unpause(BY_PIPELINE);
+    if (held.bytes <= HELD_BYTES >> 1) this.#reading.resume(BY_PIPELINE);
   }
 
   #readHead(chunk: Uint8Array, from: number): number {
@@ -233,7 +260,7 @@ export class Http1Connection implements WireOwner, RequestBodyOwner, AnswerSende
     const limit = this.#limits.body;
     if (framing > limit) {
       const { meaning } = ERROR_CODES.payload_too_large;
-      this.#refuse(new MessageError("payload_too_large", "limits.body", meaning));
+      this.#refuse(new MessageError("payload_too_large", "limits.body", meaning), head);
       return chunk.byteLength;
     }
     this.#readBy = 0;
@@ -248,7 +275,8 @@ export class Http1Connection implements WireOwner, RequestBodyOwner, AnswerSende
       this.#body ??= new RequestBody(this);
       body = this.#body.begin(framing, limit, head.expectContinue);
     }
-    const inbound = (this.#inbound = new Http1Inbound(this, head, body));
+    if (head.upgrade !== undefined) this.#tunnel = new Tunnel(this, this.#writer, head.upgrade);
+    const inbound = (this.#inbound = new Http1Inbound(this, head, body, this.#tunnel));
     if (this.#body?.incoming) {
       next = this.#body.read(chunk, at);
       if (this.#body.awaitsContinue) this.#readBy = 0;
@@ -263,8 +291,8 @@ export class Http1Connection implements WireOwner, RequestBodyOwner, AnswerSende
   }
 
   /** Answers what never became a request, and closes. */
-  #refuse(thrown: unknown): void {
-    const { method, rawTarget, version } = this.#parser;
+  #refuse(thrown: unknown, facts: RequestFacts = this.#parser): void {
+    const { method, rawTarget, version } = facts;
     const { handler, log } = this.#host;
     let error = thrown;
     if (!(error instanceof MessageError)) {
@@ -292,19 +320,19 @@ export class Http1Connection implements WireOwner, RequestBodyOwner, AnswerSende
   // What the request's body tells.
 
   bodyPaused(paused: boolean): void {
-    if (paused) this.#pause(BY_BODY);
-    else this.#unpause(BY_BODY);
+    if (paused) this.#reading.pause(BY_BODY);
+    else this.#reading.resume(BY_BODY);
     this.bodyProgressed();
   }
 
   bodyProgressed(): void {
     // While we do not read, the client cannot be late.
-    this.#readBy = this.#paused === 0 && this.#body?.incoming ? this.#now() + this.#limits.bodyTimeout : 0;
+    this.#readBy = !this.#reading.paused && this.#body?.incoming ? this.#now() + this.#limits.bodyTimeout : 0;
   }
 
   bodyDone(): void {
     this.#readBy = 0;
-    this.#unpause(BY_BODY | BY_WASTE);
+    this.#reading.resume(BY_BODY | BY_WASTE);
     // The rest of a body whose request was answered before.
     if (this.#inbound === undefined) this.#awaitRequest();
   }
@@ -312,15 +340,15 @@ export class Http1Connection implements WireOwner, RequestBodyOwner, AnswerSende
   bodyFailed(): void {
     this.#deaf = this.#last = true;
     this.#readBy = 0;
-    this.#unpause(BY_BODY);
-    if (this.#inbound === undefined) this.#close();
+    this.#reading.resume(BY_BODY);
+    if (this.#inbound === undefined) this.#shutDown();
   }
 
   bodyWasted(): void {
     this.#last = true;
     if (this.#inbound === undefined) this.#shutDown();
     // The client has to wait for its answer.
-    else this.#pause(BY_WASTE);
+    else this.#reading.pause(BY_WASTE);
   }
 
   bodyWanted(): void {
@@ -331,23 +359,44 @@ export class Http1Connection implements WireOwner, RequestBodyOwner, AnswerSende
   // Answers out.
 
   respond(inbound: Http1Inbound, status: number, headers: HeaderList, body: Body | null): Promise<Sent> {
+    if (status === 101 && this.#tunnel !== undefined) return this.#switch(this.#tunnel, headers, body);
     return this.#answers.send(inbound, status, headers, body);
+  }
+
+  /** Takes the client's offer: from here on both directions are raw bytes. */
+  #switch(tunnel: Tunnel, headers: HeaderList, body: Body | null): Promise<Sent> {
+    this.#mode = TUNNEL;
+    this.#awaitBytes();
+    const parts = { status: 101, headers, framing: NO_BODY, connection: "upgrade", date: "" };
+    const sent = tunnel.open(encodeResponse(parts), body ?? new BytesBody(NOTHING), this.#now());
+    if (!this.#processing) this.#feedTunnel(NOTHING);
+    return sent;
+  }
+
+  /** What the client sent without waiting for 101 is the other protocol's: `first`, then what was held back. */
+  #feedTunnel(first: Uint8Array): void {
+    this.#tunnel?.data(first);
+    const held = this.#held;
+    for (let chunk = held?.shift(); chunk !== undefined; chunk = held?.shift()) this.#tunnel?.data(chunk);
+    this.#reading.resume(BY_PIPELINE);
   }
 
   inform(inbound: Http1Inbound, status: number, headers: HeaderList): void {
     this.#answers.inform(inbound, status, headers);
   }
 
-  isLast(inbound: Http1Inbound, closes: boolean): boolean {
-    this.#last ||= closes || !inbound.keepAlive || this.#host.draining || this.#body?.hopeless === true;
+  isLast(inbound: Http1Inbound, closes: boolean, whole: boolean): boolean {
+    this.#last ||=
+      closes || !inbound.keepAlive || this.#host.draining || this.#body?.hopeless(whole) === true;
     return this.#last;
   }
 
   answered(): void {
     this.#writeBy = 0;
+    this.#dropOffer();
     const body = this.#body;
     if (body?.incoming) body.abandon();
-    if (this.#last || this.#host.draining || body?.hopeless) {
+    if (this.#last || this.#host.draining || body?.hopeless(true)) {
       this.#shutDown();
     } else if (body?.incoming) {
       this.#inbound = undefined;
@@ -367,6 +416,30 @@ export class Http1Connection implements WireOwner, RequestBodyOwner, AnswerSende
     this.#release();
     this.#wire.destroy();
     this.#body?.lose(error);
+    this.#dropOffer();
+  }
+
+  // What the tunnel tells, beside `answerFailed` and `wireLost`.
+
+  tunnelPaused(paused: boolean): void {
+    if (paused) this.#reading.pause(BY_BODY);
+    else this.#reading.resume(BY_BODY);
+  }
+
+  tunnelSent(): void {
+    this.#wire.end();
+  }
+
+  tunnelOver(): void {
+    this.#shutDown();
+  }
+
+  /** The client's offer to upgrade was not taken, or the tunnel is over. */
+  #dropOffer(): void {
+    const tunnel = this.#tunnel;
+    if (tunnel === undefined) return;
+    this.#tunnel = undefined;
+    tunnel.body.cancel();
   }
 
   #awaitRequest(): void {
@@ -384,18 +457,23 @@ export class Http1Connection implements WireOwner, RequestBodyOwner, AnswerSende
     this.#held?.clear();
     this.#body?.lose(undefined);
     this.#readBy = 0;
-    this.#unpause(this.#paused);
+    this.#reading.resume(BY_BODY | BY_PIPELINE | BY_WASTE);
     if (!this.#writer.blocked) this.#sendFin();
   }
 
   #sendFin(): void {
+    // Who sent FIN has nothing left to say.
+    if (this.#peerEnded) {
+      this.#close();
+      return;
+    }
     this.#readBy = this.#now() + LINGER_TIME;
     this.#wire.end();
   }
 
   #waste(bytes: number): void {
     this.#wasted += bytes;
-    if (this.#wasted > LINGER_BYTES) this.#pause(BY_WASTE);
+    if (this.#wasted > LINGER_BYTES) this.#reading.pause(BY_WASTE);
   }
 
   /** Closes both directions; what was written is still delivered. */
@@ -409,12 +487,14 @@ export class Http1Connection implements WireOwner, RequestBodyOwner, AnswerSende
   /** The client left, or is treated as if it had. */
   #leave(error: SluiceError): void {
     const inbound = this.#inbound;
-    this.#inbound = undefined;
+    const tunnel = this.#tunnel;
+    this.#inbound = this.#tunnel = undefined;
     this.#release();
     this.#wire.destroy();
     this.#body?.lose(error);
     this.#answers.abandon(error);
-    if (inbound === undefined) return;
+    const complete = tunnel?.lose(error);
+    if (inbound === undefined || complete) return;
     inbound.detach(error);
     try {
       inbound.onGone?.(error);
@@ -431,19 +511,12 @@ export class Http1Connection implements WireOwner, RequestBodyOwner, AnswerSende
     this.#host.released(this);
   }
 
+  #awaitBytes(): void {
+    this.#readBy = this.#now() + (this.#limits.tunnelTimeout ?? TUNNEL_TIME);
+  }
+
   #now(): number {
     return this.#host.clock.monotonic();
-  }
-
-  #pause(why: number): void {
-    if (this.#paused === 0) this.#wire.pause();
-    this.#paused |= why;
-  }
-
-  #unpause(why: number): void {
-    if (this.#paused === 0) return;
-    this.#paused &= ~why;
-    if (this.#paused === 0) this.#wire.resume();
   }
 }
 

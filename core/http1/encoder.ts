@@ -2,6 +2,7 @@ import type { HeaderList } from "sluice/plugin";
 import { CR, LF } from "./bytes.ts";
 import { CHUNKED, type Framing } from "./framing.ts";
 import { statusLine } from "./status-lines.ts";
+import { isForbiddenTrailer } from "./trailers.ts";
 
 export interface RequestHeadParts {
   readonly method: string;
@@ -104,11 +105,17 @@ export function chunkHead(byteLength: number): string {
 
 const LAST_CHUNK = Buffer.from("0\r\n\r\n");
 
-/** The end of a chunked body: `0`, the trailers, an empty line. The array may be shared: do not write into it. */
+/**
+ * The end of a chunked body: `0`, the trailers, an empty line. Trailers that would change the message are left out
+ * (RFC 9110 §6.5.1): HTTP/2 and plugins can bring some. The array may be shared: do not write into it.
+ */
 export function encodeLastChunk(trailers: HeaderList | undefined): Uint8Array {
   if (trailers === undefined || trailers.size === 0) return LAST_CHUNK;
   let lines = "0\r\n";
   const flat = trailers.flat;
-  for (let i = 0; i < flat.length; i += 2) lines += `${flat[i]!}: ${flat[i + 1]!}\r\n`;
+  for (let i = 0; i < flat.length; i += 2) {
+    const name = flat[i]!;
+    if (!isForbiddenTrailer(name)) lines += `${name}: ${flat[i + 1]!}\r\n`;
+  }
   return Buffer.from(`${lines}\r\n`, "latin1");
 }

@@ -3,13 +3,26 @@
 /** Options in `Connection` that matter to a codec, as bits. */
 export const OPTION = { close: 1, keepAlive: 2, upgrade: 4 } as const;
 
+// OWS of RFC 9110 §5.6.3.
+const OUTER_SPACE = /^[ \t]+|[ \t]+$/g;
+
+const TOKEN = "[!#$%&'*+\\-.^_`|~0-9A-Za-z]+";
+const PROTOCOL = `${TOKEN}(?:/${TOKEN})?`;
+const PROTOCOLS = new RegExp(`^${PROTOCOL}(?:[ \\t]*,[ \\t]*${PROTOCOL})*$`);
+
+/** Whether an `Upgrade` value names protocols, as RFC 9110 §7.8 writes them. */
+export function isProtocols(value: string): boolean {
+  return PROTOCOLS.test(value);
+}
+
 /** Which of {@link OPTION} a `Connection` value names (RFC 9110 §7.6.1: a list of tokens, any case). */
 export function connectionOptions(value: string): number {
   if (value === "keep-alive") return OPTION.keepAlive;
   if (value === "close") return OPTION.close;
   let options = 0;
   for (const item of value.toLowerCase().split(",")) {
-    const option = item.trim();
+    // `trim` would take a no-break space for white space, which no other parser does.
+    const option = item.replace(OUTER_SPACE, "");
     if (option === "close") options |= OPTION.close;
     else if (option === "keep-alive") options |= OPTION.keepAlive;
     else if (option === "upgrade") options |= OPTION.upgrade;

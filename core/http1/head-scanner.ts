@@ -41,6 +41,7 @@ export class HeadScanner {
   #block = 0;
   #emptyLines = 0;
   #startMax = 0;
+  #answer = false;
   #limits: HeadLimits = { headerBytes: 0, headerCount: 0 };
   #carry: Uint8Array | undefined;
   #carried = 0;
@@ -55,11 +56,13 @@ export class HeadScanner {
 
   /** A request's head comes next; empty lines before it are forgiven. */
   beginRequest(limits: HeadLimits, startMax: number): void {
+    this.#answer = false;
     this.#begin(BEFORE, limits, startMax);
   }
 
   /** An answer's head comes next. */
   beginResponse(limits: HeadLimits, startMax: number): void {
+    this.#answer = true;
     this.#begin(START, limits, startMax);
   }
 
@@ -301,9 +304,12 @@ export class HeadScanner {
 
   #suspend(phase: number, overLimit: boolean): -1 {
     if (overLimit) {
-      throw phase < LINE
-        ? new MessageError("uri_too_long", "limits.url", "the request target is too long")
-        : new MessageError("headers_too_large", "limits.header_bytes", "the header block is too large");
+      if (phase >= LINE) {
+        throw new MessageError("headers_too_large", "limits.header_bytes", "the header block is too large");
+      }
+      throw this.#answer
+        ? refused("status_line", "an endless status line")
+        : new MessageError("uri_too_long", "limits.url", "the request target is too long");
     }
     this.#phase = phase;
     return -1;

@@ -1,6 +1,7 @@
 import type { Body, ConnectionFacts, HeaderList, SluiceError } from "sluice/plugin";
 import type { Inbound, Sent } from "../listener/inbound.ts";
 import type { RequestHead } from "./message-head.ts";
+import type { UpgradeOffer } from "./tunnel.ts";
 
 /** The connection as one of its requests sees it. */
 export interface Responder {
@@ -18,6 +19,8 @@ export class Http1Inbound implements Inbound {
   readonly authority: string;
   readonly headers: HeaderList;
   readonly body: Body | null;
+  /** Set where the client offers to go on in another protocol: `respond(101, …)` takes the offer. */
+  readonly upgrade: UpgradeOffer | undefined;
   /** Whether the client lets the connection live on after the answer. */
   readonly keepAlive: boolean;
   onGone: ((error: SluiceError) => void) | undefined = undefined;
@@ -26,7 +29,7 @@ export class Http1Inbound implements Inbound {
   #gone: unknown;
   readonly #responder: Responder;
 
-  constructor(responder: Responder, head: RequestHead, body: Body | null) {
+  constructor(responder: Responder, head: RequestHead, body: Body | null, upgrade: UpgradeOffer | undefined) {
     this.#responder = responder;
     this.connection = responder.facts;
     this.httpVersion = head.version;
@@ -35,6 +38,7 @@ export class Http1Inbound implements Inbound {
     this.authority = head.authority;
     this.headers = head.headers;
     this.body = body;
+    this.upgrade = upgrade;
     this.keepAlive = head.keepAlive;
   }
 

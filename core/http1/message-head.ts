@@ -30,7 +30,10 @@ export interface RequestHead {
   readonly keepAlive: boolean;
   /** `Expect: 100-continue` from an HTTP/1.1 client (RFC 9110 §10.1.1). */
   readonly expectContinue: boolean;
-  /** `Upgrade`'s value where `Connection` names it too (RFC 9110 §7.8); undefined otherwise. */
+  /**
+   * `Upgrade`'s value where it names protocols, `Connection` names it and there is no body (RFC 9110 §7.8);
+   * undefined otherwise.
+   */
   readonly upgrade: string | undefined;
 }
 
@@ -43,7 +46,7 @@ export interface ResponseHead {
    * the caller needs to know which fields it names.
    */
   readonly headers: HeaderList;
-  /** A length, `CHUNKED`, `UNTIL_CLOSE` or `NO_BODY` (HEAD, 1xx, 204, 304). */
+  /** A length, `CHUNKED`, `UNTIL_CLOSE` (101, too: raw bytes follow it) or `NO_BODY` (HEAD, other 1xx, 204, 304). */
   readonly framing: Framing;
   /** Whether the connection may carry another request after this answer. False for 101. */
   readonly keepAlive: boolean;

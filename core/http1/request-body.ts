@@ -51,12 +51,13 @@ export class RequestBody implements BodySink, BodyProducer {
   /**
    * Whether nobody reads the rest, and it is too much to be read for nothing. A client that waits for leave may
    * send its body all the same, or the next request instead: there is no telling which.
+   * @param abandoned as if its reader had left already
    */
-  get hopeless(): boolean {
+  hopeless(abandoned: boolean): boolean {
     const queue = this.#queue;
     if (queue === undefined) return false;
     if (this.#awaitsContinue) return true;
-    return queue.settled && (this.#decoder.remaining ?? 0) > DRAIN_BYTES - this.#wasted;
+    return (abandoned || queue.settled) && (this.#decoder.remaining ?? 0) > DRAIN_BYTES - this.#wasted;
   }
 
   /** A body comes next. @param limit bytes that it may have */
@@ -145,9 +146,9 @@ export class RequestBody implements BodySink, BodyProducer {
     this.#owner.bodyPaused(false);
   }
 
-  /** The reader of a body that waits for leave reads for the first time. */
-  wanted(): void {
-    if (!this.awaitsContinue) return;
+  /** The reader of a body that waits for leave reads for the first time; of an earlier body, it comes too late. */
+  wanted(queue: BodyQueue): void {
+    if (queue !== this.#queue || !this.#awaitsContinue) return;
     this.#awaitsContinue = false;
     this.#owner.bodyWanted();
   }
@@ -166,7 +167,7 @@ class ExpectedBody extends BodyQueue {
     const source = this.#source;
     if (source !== undefined) {
       this.#source = undefined;
-      source.wanted();
+      source.wanted(this);
     }
     return super.read();
   }

@@ -1,3 +1,4 @@
+import { heapStats } from "bun:jsc";
 import { describe, expect, test } from "bun:test";
 import fc from "fast-check";
 import { encodeRequest } from "./encoder.ts";
@@ -77,6 +78,16 @@ describe("a request's head", () => {
       headers: ["connection", "keep-alive, Upgrade", "upgrade", "websocket"],
     });
     expect(parseText("GET / HTTP/1.1\r\nHost: h\r\nUpgrade: websocket\r\n\r\n")).toMatchObject({
+      upgrade: undefined,
+    });
+  });
+
+  test.each([
+    ["Connection: \xa0upgrade", "a no-break space is no white space (RFC 9110 §5.6.3)"],
+    ["Connection: upgrade\r\nContent-Length: 1", "one with a body is ignored (RFC 9110 §7.8)"],
+    ["Connection: upgrade\r\nTransfer-Encoding: chunked", "one with chunks is ignored"],
+  ])("takes %j for no upgrade: %s", (fields) => {
+    expect(parseText(`GET / HTTP/1.1\r\nHost: h\r\nUpgrade: x\r\n${fields}\r\n\r\n`)).toMatchObject({
       upgrade: undefined,
     });
   });
@@ -183,6 +194,21 @@ describe("limits on a head", () => {
     expect(parser.parse(bytesOf("\r\n\r\n"), 0)?.headers.get("x")).toHaveLength(500_000);
     expect(performance.now() - started).toBeLessThan(5_000);
   });
+});
+
+test("an idle connection keeps nothing of the last head but its host", () => {
+  const size = () => {
+    Bun.gc(true);
+    const { heapSize, extraMemorySize } = heapStats();
+    return heapSize + extraMemorySize;
+  };
+  const before = size();
+  const parsers = Array.from({ length: 400 }, (_, i) => {
+    const parser = new RequestParser({ ...LIMITS, headerBytes: 65_536 });
+    parser.parse(bytesOf(`GET /${i} HTTP/1.1\r\nHost: a${i}\r\nX: ${"x".repeat(60_000)}\r\n\r\n`), 0);
+    return parser;
+  });
+  expect((size() - before) / parsers.length).toBeLessThan(6_000);
 });
 
 describe("every cut of a message", () => {

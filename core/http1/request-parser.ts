@@ -1,7 +1,14 @@
 import { HeaderList } from "sluice/plugin";
 import { authorityOf, isAbsoluteForm, isAuthority, sameAuthority } from "./authority.ts";
-import { IN_TARGET, TOKEN_LOWER } from "./bytes.ts";
-import { connectionOptions, contentLength, isChunked, isForeignCoding, OPTION } from "./field-values.ts";
+import { IN_TARGET, latin1, TOKEN_LOWER } from "./bytes.ts";
+import {
+  connectionOptions,
+  contentLength,
+  isChunked,
+  isForeignCoding,
+  isProtocols,
+  OPTION,
+} from "./field-values.ts";
 import { CONNECTION, CONTENT_LENGTH, EXPECT, HOST, TRANSFER_ENCODING, UPGRADE } from "./field-names.ts";
 import { CHUNKED, type Framing, NO_BODY } from "./framing.ts";
 import { type HeadScanner, returnScanner, takeScanner } from "./head-scanner.ts";
@@ -18,7 +25,7 @@ export class RequestParser {
   limits: RequestLimits;
   /** Index in the last `chunk` of the first byte after the head; valid when `parse` answered one. */
   next = 0;
-  /** Facts of a head that was refused, as far as they were read. */
+  /** Facts of a head that was refused, as far as they were read; undefined otherwise. */
   method: string | undefined;
   rawTarget: string | undefined;
   version: "1.0" | "1.1" | undefined;
@@ -53,7 +60,10 @@ export class RequestParser {
     this.#scanner = undefined;
     this.next = scanner.next;
     try {
-      return this.#head(scanner);
+      const head = this.#head(scanner);
+      // They are slices of the head's text and would keep all of it while the connection is idle.
+      this.method = this.rawTarget = this.version = undefined;
+      return head;
     } finally {
       returnScanner(scanner);
     }
@@ -110,18 +120,20 @@ export class RequestParser {
       }
     }
     const modern = version === "1.1";
+    const framing = framingOf(length, coding, modern);
     return {
       method,
       rawTarget,
       version,
       authority: this.#authority(rawTarget, host, modern),
       headers: new HeaderList(flat),
-      framing: framingOf(length, coding, modern),
+      framing,
       keepAlive: modern
         ? (options & OPTION.close) === 0
         : (options & (OPTION.close | OPTION.keepAlive)) === OPTION.keepAlive,
       expectContinue: expect !== undefined && modern && expectsContinue(expect),
-      upgrade: modern && (options & OPTION.upgrade) !== 0 ? upgrade : undefined,
+      // RFC 9110 §7.8: a server may ignore the offer, and one with a body would have to be read to its end first.
+      upgrade: modern && (options & OPTION.upgrade) !== 0 && isEmpty(framing) ? legal(upgrade) : undefined,
     };
   }
 
@@ -163,13 +175,26 @@ export class RequestParser {
     if (authority === undefined) return "";
     if (authority !== this.#checkedHost) {
       if (!isAuthority(authority)) throw bad("host", "an illegal Host");
-      this.#checkedHost = authority;
+      this.#checkedHost = ownCopy(authority);
     }
     if (absolute && !sameAuthority(rawTarget, authority)) {
       throw bad("host.mismatch", "Host and request target name different hosts");
     }
     return authority;
   }
+}
+
+/** The same text, without the text that it is a slice of. */
+function ownCopy(text: string): string {
+  return latin1(Buffer.from(text, "latin1"), 0, text.length);
+}
+
+function legal(upgrade: string | undefined): string | undefined {
+  return upgrade !== undefined && isProtocols(upgrade) ? upgrade : undefined;
+}
+
+function isEmpty(framing: Framing): boolean {
+  return framing === NO_BODY || framing === 0;
 }
 
 function versionOf(text: string, from: number, end: number): "1.0" | "1.1" {

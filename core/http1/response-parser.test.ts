@@ -4,6 +4,7 @@ import { HeaderList } from "sluice/plugin";
 import { encodeResponse } from "./encoder.ts";
 import { CHUNKED, NO_BODY, UNTIL_CLOSE } from "./framing.ts";
 import { ResponseParser } from "./response-parser.ts";
+import { receive } from "./test-answers.ts";
 import { bytesOf, cutAt, cuts, outcome } from "./test-messages.ts";
 
 const LIMITS = { headerBytes: 4096, headerCount: 50 };
@@ -51,7 +52,6 @@ describe("an answer's head", () => {
     ["GET", "204 No Content", "", NO_BODY, true],
     ["GET", "204 No Content", "Content-Length: 5", NO_BODY, false],
     ["GET", "103 Early Hints", "", NO_BODY, true],
-    ["GET", "101 Switching Protocols", "", NO_BODY, false],
     ["GET", "999 Odd", "Content-Length: 0", 0, true],
     ["GET", "200", "Content-Length: 0", 0, true],
     ["GET", "200 ", "Content-Length: 0", 0, true],
@@ -106,6 +106,19 @@ describe("an answer's head", () => {
     expect(parser.parse(bytes, parser.next, "GET")?.status).toBe(200);
     expect(parser.next).toBe(bytes.byteLength);
   });
+});
+
+test("a 101 that was asked for is final, and raw bytes follow it, however they are cut (RFC 9110 §7.8)", () => {
+  const bytes = bytesOf(
+    "HTTP/1.1 100 C\r\n\r\nHTTP/1.1 101 S\r\nConnection: Upgrade\r\nUpgrade: WebSocket\r\n\r\nHTTP/1.1 200 OK\r\n\r\n\0",
+  );
+  for (const pieces of cuts(bytes)) {
+    const { informed, head, body, complete } = receive(pieces, { offered: "h3, websocket" });
+    expect(informed).toEqual([100]);
+    expect(head).toMatchObject({ status: 101, framing: UNTIL_CLOSE, keepAlive: false });
+    expect(head!.headers.flat).toEqual(["connection", "Upgrade", "upgrade", "WebSocket"]);
+    expect([Buffer.from(body).toString(), complete]).toEqual(["HTTP/1.1 200 OK\r\n\r\n\0", true]);
+  }
 });
 
 describe("every cut of an answer", () => {

@@ -1,6 +1,6 @@
 import { HeaderList } from "sluice/plugin";
 import { connectionOptions, contentLength, isChunked, OPTION } from "./field-values.ts";
-import { CONNECTION, CONTENT_LENGTH, TRANSFER_ENCODING } from "./field-names.ts";
+import { CONNECTION, CONTENT_LENGTH, TRANSFER_ENCODING, UPGRADE } from "./field-names.ts";
 import { CHUNKED, type Framing, NO_BODY, UNTIL_CLOSE } from "./framing.ts";
 import { type HeadScanner, returnScanner, takeScanner } from "./head-scanner.ts";
 import { MessageError } from "./message-error.ts";
@@ -8,6 +8,8 @@ import type { HeadLimits, ResponseHead } from "./message-head.ts";
 
 // The reason phrase says nothing to anybody; it may not be endless.
 const STATUS_LINE_MAX = 1024;
+// Informational answers before one final answer; each costs work, and none ends the wait.
+const INFORMATIONAL_MAX = 100;
 
 /** Reads the heads of answers of one connection, one after the other; a 1xx is a head like the others. */
 export class ResponseParser {
@@ -17,6 +19,8 @@ export class ResponseParser {
   next = 0;
   /** Held only while a head is not complete. */
   #scanner: HeadScanner | undefined;
+  /** Informational answers since the last final one. */
+  #informational = 0;
 
   constructor(limits: HeadLimits) {
     this.limits = limits;
@@ -29,9 +33,11 @@ export class ResponseParser {
 
   /**
    * As {@link RequestParser.parse}; `requestMethod` decides whether there is a body (RFC 9112 §6.3 item 1).
+   * @param offered what the request's `Upgrade` named; without it, and for any other protocol, 101 is an error. With
+   * it, 101 is a final answer, and the bytes behind its head are the other protocol's.
    * @throws MessageError
    */
-  parse(chunk: Uint8Array, from: number, requestMethod: string): ResponseHead | undefined {
+  parse(chunk: Uint8Array, from: number, requestMethod: string, offered?: string): ResponseHead | undefined {
     let scanner = this.#scanner;
     if (scanner === undefined) {
       scanner = takeScanner();
@@ -42,14 +48,19 @@ export class ResponseParser {
     this.#scanner = undefined;
     this.next = scanner.next;
     try {
-      return head(scanner, requestMethod);
+      const read = head(scanner, requestMethod, offered);
+      if (read.status >= 200 || read.status === 101) this.#informational = 0;
+      else if (++this.#informational > INFORMATIONAL_MAX) {
+        throw bad("informational", "too many informational answers");
+      }
+      return read;
     } finally {
       returnScanner(scanner);
     }
   }
 }
 
-function head(scanner: HeadScanner, requestMethod: string): ResponseHead {
+function head(scanner: HeadScanner, requestMethod: string, offered: string | undefined): ResponseHead {
   const text = scanner.text;
   const status = statusOf(text, scanner.startLength);
   const version = text[7] === "1" ? "1.1" : "1.0";
@@ -57,6 +68,7 @@ function head(scanner: HeadScanner, requestMethod: string): ResponseHead {
   const flat: string[] = [];
   let length: number | undefined;
   let coding: string | undefined;
+  let upgrade: string | undefined;
   let options = 0;
   for (let i = 0; i < scanner.count; i++) {
     const value = scanner.value(i);
@@ -73,6 +85,9 @@ function head(scanner: HeadScanner, requestMethod: string): ResponseHead {
       case CONNECTION:
         options |= connectionOptions(value);
         break;
+      case UPGRADE:
+        upgrade = upgrade === undefined ? value : `${upgrade}, ${value}`;
+        break;
     }
     flat.push(scanner.name(i), value);
   }
@@ -83,19 +98,25 @@ function head(scanner: HeadScanner, requestMethod: string): ResponseHead {
     if (version === "1.0") throw bad("transfer_encoding", "Transfer-Encoding in HTTP/1.0");
     if (!isChunked(coding)) throw bad("transfer_encoding", "a transfer coding other than chunked");
   }
+  if (status < 200) {
+    // RFC 9110 §15.2 and §8.6: whoever believes the framing and whoever does not disagree about what follows.
+    if (coding !== undefined || (length ?? 0) > 0)
+      throw bad("informational", "an informational answer with a body");
+    if (status === 101) checkSwitch(version, upgrade, offered);
+  }
   const framing = framingOf(status, requestMethod, length, coding);
   const persistent =
     version === "1.1"
       ? (options & OPTION.close) === 0
       : (options & (OPTION.close | OPTION.keepAlive)) === OPTION.keepAlive;
-  // RFC 9110 §8.6, RFC 9112 §6.1: 1xx and 204 carry no framing; bytes that follow it all the same are a trap.
-  const trap = (status < 200 || status === 204) && (coding !== undefined || (length ?? 0) > 0);
+  // RFC 9110 §8.6, RFC 9112 §6.1: 204 carries no framing; bytes that follow it all the same are a trap.
+  const trap = status === 204 && (coding !== undefined || (length ?? 0) > 0);
   return {
     status,
     version,
     headers: new HeaderList(flat),
     framing,
-    keepAlive: persistent && framing !== UNTIL_CLOSE && status !== 101 && !trap,
+    keepAlive: persistent && framing !== UNTIL_CLOSE && !trap,
   };
 }
 
@@ -110,6 +131,19 @@ function statusOf(text: string, length: number): number {
   return status;
 }
 
+/** RFC 9110 §7.8: only to a protocol that the client offered. */
+function checkSwitch(version: "1.0" | "1.1", upgrade: string | undefined, offered: string | undefined): void {
+  if (offered === undefined || version === "1.0") throw bad("upgrade", "it switched protocols unasked");
+  const offers = protocols(offered);
+  if (upgrade === undefined || !protocols(upgrade).every((name) => offers.includes(name))) {
+    throw bad("upgrade", "it switched to a protocol that nobody offered");
+  }
+}
+
+function protocols(upgrade: string): string[] {
+  return upgrade.toLowerCase().split(/[ \t]*,[ \t]*/);
+}
+
 /** RFC 9112 §6.3. */
 function framingOf(
   status: number,
@@ -117,6 +151,7 @@ function framingOf(
   length: number | undefined,
   coding: string | undefined,
 ): Framing {
+  if (status === 101) return UNTIL_CLOSE;
   if (requestMethod === "HEAD" || status < 200 || status === 204 || status === 304) return NO_BODY;
   if (coding !== undefined) return CHUNKED;
   return length ?? UNTIL_CLOSE;

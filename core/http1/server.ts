@@ -1,16 +1,16 @@
 import type { Clock, ConnectionFacts, Log } from "sluice/plugin";
-import type { Limits } from "../../config/types.ts";
 import { HttpDate } from "../listener/http-date.ts";
 import type { GatewayHandler } from "../listener/inbound.ts";
 import type { ProtocolServer } from "../listener/protocol-server.ts";
 import { Http1Connection } from "./connection.ts";
+import type { Http1Limits } from "./connection-host.ts";
 import { Sweeper } from "./deadlines.ts";
 import type { Wire, WireOwner } from "./wire.ts";
 
 export interface Http1ServerOptions {
   readonly handler: GatewayHandler;
   /** Asked for each connection and each request, so that a reload takes effect. */
-  readonly limits: () => Limits;
+  readonly limits: () => Http1Limits;
   readonly clock: Clock;
   readonly log: Log;
 }

@@ -2,9 +2,11 @@ import type { Socket } from "bun";
 import { type ConnectionFacts, ERROR_CODES, HeaderList } from "sluice/plugin";
 import { createFakeClock, createMemoryLog, type FakeClock, type MemoryLog } from "sluice/testing";
 import type { Limits } from "../../config/types.ts";
-import type { Inbound, Rejection } from "../listener/inbound.ts";
+import type { Rejection } from "../listener/inbound.ts";
 import type { ProtocolServer } from "../listener/protocol-server.ts";
 import { type BunWire, bunSocketHandlers } from "./bun-wire.ts";
+import type { Http1Limits } from "./connection-host.ts";
+import type { Http1Inbound } from "./http1-inbound.ts";
 import { createHttp1Server } from "./server.ts";
 
 /* Helpers of this folder's tests: a server on a real port, and a client that sends exactly what it is told. */
@@ -23,7 +25,7 @@ export const LIMITS: Limits = {
   connectionsPerAddress: 1000,
 };
 
-const FACTS: ConnectionFacts = {
+export const FACTS: ConnectionFacts = {
   socketAddress: "127.0.0.1",
   socketPort: 1,
   peerAddress: "127.0.0.1",
@@ -45,7 +47,10 @@ export interface TestServer extends Disposable {
 }
 
 /** Serves `handle` on a free port. Refusals are answered with their code as the body. */
-export function testServer(handle: (inbound: Inbound) => unknown, limits: Partial<Limits> = {}): TestServer {
+export function testServer(
+  handle: (inbound: Http1Inbound) => unknown,
+  limits: Partial<Http1Limits> = {},
+): TestServer {
   const clock = createFakeClock();
   const log = createMemoryLog();
   const rejections: Rejection[] = [];
@@ -53,10 +58,10 @@ export function testServer(handle: (inbound: Inbound) => unknown, limits: Partia
   const all = { ...LIMITS, ...limits };
   const server = createHttp1Server({
     handler: {
-      handle: (inbound) => void handle(inbound),
+      handle: (inbound) => void handle(inbound as Http1Inbound),
       rejected(rejection) {
         rejections.push(rejection);
-        return { headers: new HeaderList(), body: Buffer.from(rejection.code) };
+        return refusal(rejection);
       },
     },
     limits: () => all,
@@ -87,6 +92,11 @@ export function testServer(handle: (inbound: Inbound) => unknown, limits: Partia
       server.destroy();
     },
   };
+}
+
+/** What a refusal is answered with here: its code as the body. */
+export function refusal({ code }: Rejection): { headers: HeaderList; body: Uint8Array } {
+  return { headers: new HeaderList(), body: Buffer.from(code) };
 }
 
 /** The status that the gateway's error table has for what a handler caught. */
@@ -202,4 +212,21 @@ export class RawClient {
 /** Answers `condition` turning true; polls the event loop, not the time. */
 export async function eventually(condition: () => boolean): Promise<void> {
   while (!condition()) await new Promise<void>((resolve) => setImmediate(resolve));
+}
+
+/** Lets the event loop take this many turns. */
+export async function turns(count: number): Promise<void> {
+  for (let i = 0; i < count; i++) await new Promise<void>((resolve) => setImmediate(resolve));
+}
+
+/** The value that `read` has stopped changing at: the same for many turns of the event loop, each of which calls `act`. */
+export async function settled(read: () => number, act?: () => void): Promise<number> {
+  let value = read();
+  for (let same = 0; same < 100; same++) {
+    act?.();
+    await turns(1);
+    if (read() !== value) same = 0;
+    value = read();
+  }
+  return value;
 }

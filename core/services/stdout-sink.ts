@@ -33,7 +33,8 @@ export function createFdSink(fd: number, clock: Clock): CountingSink {
     if (used === 0) return;
     const full = batch.subarray(0, used);
     // The rest serves the lines that come next.
-    batch = batch.byteLength - used >= BATCH_BYTES / 4 ? batch.subarray(used) : Buffer.allocUnsafe(BATCH_BYTES);
+    batch =
+      batch.byteLength - used >= BATCH_BYTES / 4 ? batch.subarray(used) : Buffer.allocUnsafe(BATCH_BYTES);
     used = 0;
     unsent += full.byteLength;
     hand(full);

@@ -1,0 +1,148 @@
+import { type Body, type BodyProducer, BodyQueue } from "sluice/plugin";
+import type { Sent } from "../listener/inbound.ts";
+import { type AnswerOwner, AnswerStream } from "./answer-stream.ts";
+import { UNTIL_CLOSE } from "./framing.ts";
+import type { WireWriter } from "./wire-writer.ts";
+
+/**
+ * A client's offer to leave HTTP/1.1 for another protocol (RFC 9110 §7.8). It is taken by answering 101: the
+ * answer's body are the bytes to the client, and `body` those from it.
+ */
+export interface UpgradeOffer {
+  /** `Upgrade`'s value: one protocol, or a list in the order of preference. */
+  readonly protocol: string;
+  /**
+   * What the client sends after the request's head. Nothing comes before 101 was answered, and the body is
+   * cancelled when another status is. Ends with the client's FIN; fails when the client is gone.
+   */
+  readonly body: Body;
+}
+
+/** The connection that a {@link Tunnel} takes over. */
+export interface TunnelOwner {
+  /** The reader of the client's bytes has fallen behind, or caught up. */
+  tunnelPaused(paused: boolean): void;
+  /** The last byte to the client was taken: FIN goes out behind it. */
+  tunnelSent(): void;
+  /** Both directions have ended. */
+  tunnelOver(): void;
+  /** The bytes to the client broke off: it must not take that for their end. */
+  answerFailed(error: unknown): void;
+  /** The client turned out to be gone: calls `lose`. */
+  wireLost(): void;
+}
+
+/** A connection after `101 Switching Protocols`: raw bytes both ways, each direction with its own end. */
+export class Tunnel implements UpgradeOffer, BodyProducer, AnswerOwner {
+  readonly protocol: string;
+  readonly body: BodyQueue;
+  readonly #owner: TunnelOwner;
+  readonly #writer: WireWriter;
+  /** Defined once 101 was answered. */
+  #stream: AnswerStream | undefined;
+  #settle: ((sent: Sent) => void) | undefined;
+  #firstByteAt = 0;
+  #received = 0;
+  #moved = 0;
+  /** The client's FIN came, or nobody wants its bytes. */
+  #receivedAll = false;
+  #sentAll = false;
+
+  constructor(owner: TunnelOwner, writer: WireWriter, protocol: string) {
+    this.#owner = owner;
+    this.#writer = writer;
+    this.protocol = protocol;
+    this.body = new BodyQueue(this);
+  }
+
+  /** Whether a byte has passed, in either direction, since this was last asked. */
+  showsLife(): boolean {
+    const moved = this.#received + (this.#stream?.bytes ?? 0);
+    if (moved === this.#moved) return false;
+    this.#moved = moved;
+    return true;
+  }
+
+  /** Writes `head`, and `body` behind it; settles once both directions are over. */
+  open(head: Uint8Array, body: Body, firstByteAt: number): Promise<Sent> {
+    this.#firstByteAt = firstByteAt;
+    const sent = new Promise<Sent>((resolve) => {
+      this.#settle = resolve;
+    });
+    this.#stream = new AnswerStream(this, this.#writer, body, UNTIL_CLOSE);
+    this.#stream.start(head);
+    return sent;
+  }
+
+  // What the wire tells.
+
+  data(chunk: Uint8Array): void {
+    this.#received += chunk.byteLength;
+    this.body.push(chunk);
+  }
+
+  ended(): void {
+    this.#receivedAll = true;
+    this.body.end();
+    this.#endIfOver();
+  }
+
+  drained(): void {
+    this.#stream?.drained();
+  }
+
+  /** The client is gone, or was cut off. Answers whether it had got all that was meant for it. */
+  lose(error: unknown): boolean {
+    this.body.fail(error);
+    this.#stream?.abandon(error);
+    this.#finish(this.#sentAll, this.#sentAll ? undefined : error);
+    return this.#sentAll;
+  }
+
+  // What the reader of the client's bytes tells.
+
+  pause(): void {
+    this.#owner.tunnelPaused(true);
+  }
+
+  resume(): void {
+    this.#owner.tunnelPaused(false);
+  }
+
+  cancelled(): void {
+    if (this.#stream === undefined) return;
+    this.#receivedAll = true;
+    this.#owner.tunnelPaused(false);
+    this.#endIfOver();
+  }
+
+  // What the bytes to the client tell.
+
+  answerSent(): void {
+    this.#sentAll = true;
+    this.#owner.tunnelSent();
+    this.#endIfOver();
+  }
+
+  answerBroken(error: unknown): void {
+    this.body.fail(error);
+    this.#finish(false, error);
+    this.#owner.answerFailed(error);
+  }
+
+  wireLost(): void {
+    this.#owner.wireLost();
+  }
+
+  #endIfOver(): void {
+    if (!this.#receivedAll || !this.#sentAll) return;
+    this.#finish(true, undefined);
+    this.#owner.tunnelOver();
+  }
+
+  #finish(complete: boolean, error: unknown): void {
+    const settle = this.#settle;
+    this.#settle = undefined;
+    settle?.({ bytes: this.#stream?.bytes ?? 0, complete, firstByteAt: this.#firstByteAt, error });
+  }
+}
