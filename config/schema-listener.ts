@@ -27,6 +27,9 @@ const limitsSchema = z.strictObject({
     .describe("From a request's first byte to the end of its head; 408."),
   body_timeout: duration().prefault("30s").describe("Between two pieces of a request body; 408."),
   idle_timeout: duration().prefault("75s").describe("An idle keep-alive connection is closed after this."),
+  tunnel_timeout: duration()
+    .prefault("1h")
+    .describe("An upgraded connection (WebSocket) on which nothing passes, either way, is cut after this."),
   connections: count(1)
     .prefault(50_000)
     .describe("Open connections of the listener; more are closed at once."),
@@ -146,6 +149,7 @@ function limitsOf(value: z.output<typeof limitsSchema>): Limits {
     headerTimeout: value.header_timeout,
     bodyTimeout: value.body_timeout,
     idleTimeout: value.idle_timeout,
+    tunnelTimeout: value.tunnel_timeout,
     connections: value.connections,
     connectionsPerAddress: value.connections_per_address,
   };

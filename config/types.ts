@@ -78,6 +78,8 @@ export interface Limits {
   readonly bodyTimeout: number;
   /** An idle keep-alive connection is closed after this. @default 75000 */
   readonly idleTimeout: number;
+  /** An upgraded connection (WebSocket) on which nothing passes, either way, is cut after this. @default 3600000 */
+  readonly tunnelTimeout: number;
   /** Open connections of one listener; above it a new one is closed at once. @default 50000 */
   readonly connections: number;
   /** Open connections of one peer address; likewise. @default 20000 */

@@ -9,14 +9,17 @@ import { asksForTrailers, dropNamed, isHopByHop, namedFields } from "./hop-by-ho
  *   steps run: a client that names `x-consumer` would else strip what `auth` sets.
  * - `TE` is left as `trailers`, or goes.
  * - `Expect` goes: the codec has answered 100 where it was to, and the body follows at once from here.
+ * - `Upgrade` stays where it is an offer that can be passed on, without `h2c` (RFC 9113 §3.1); a step that removes
+ *   it declines the offer.
  * - forwarding fields (`Forwarded`, `X-Forwarded-*`, `X-Real-IP`) go, unless the peer is a trusted proxy.
  * - the pieces of one `Cookie` are joined (RFC 9113 §8.2.3).
  *
  * @param believed whether the peer stands in `trusted_proxies`.
+ * @param offer what the client offers to go on in, where it does (`Inbound.upgrade`).
  * @throws SluiceError `bad_request` where `Connection` names a field that is meant for everybody on the way;
  * `expectation_failed` for an expectation other than 100-continue (RFC 9110 §10.1.1).
  */
-export function admitRequestHeaders(headers: HeaderList, believed: boolean): void {
+export function admitRequestHeaders(headers: HeaderList, believed: boolean, offer?: string): void {
   const flat = headers.flat;
   let named: string[] | undefined;
   let cookie = -1;
@@ -56,10 +59,20 @@ export function admitRequestHeaders(headers: HeaderList, believed: boolean): voi
     to += 2;
   }
   if (to !== flat.length) flat.length = to;
+  if (offer !== undefined) {
+    const protocols = withoutH2c(offer);
+    if (protocols !== "") flat.push("upgrade", protocols);
+  }
   if (named !== undefined) {
     for (const name of named) if (isForEverybody(name)) throw refused();
     dropNamed(headers, named);
   }
+}
+
+function withoutH2c(offer: string): string {
+  if (!/h2c/i.test(offer)) return offer;
+  const protocols = offer.split(",").map((protocol) => protocol.trim());
+  return protocols.filter((protocol) => protocol.toLowerCase() !== "h2c").join(", ");
 }
 
 /** Whether a field tells about the hops before us. */

@@ -29,6 +29,10 @@ export class AnswerBody implements Body {
     return this.#trailers ?? this.#inner.trailers;
   }
 
+  own(): boolean {
+    return this.#inner.own?.() === true;
+  }
+
   read(): Uint8Array | null | Promise<Uint8Array | null> {
     if (this.#overdue !== undefined) return this.#cutShort(this.#overdue);
     let next: Uint8Array | null | Promise<Uint8Array | null>;

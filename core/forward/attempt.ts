@@ -1,5 +1,6 @@
 import { type Body, type HeaderList, SluiceError } from "sluice/plugin";
 import type { UpstreamConfig, UpstreamTimeouts } from "../../config/types.ts";
+import type { UpgradeOffer } from "../listener/inbound.ts";
 import type { DeadlineSweep, Swept } from "../pipeline/deadline-sweep.ts";
 import type { GatewayExchange } from "../pipeline/types.ts";
 import type { OutboundRequest, Progress, Target } from "../upstream/index.ts";
@@ -12,6 +13,7 @@ export interface AttemptOptions {
   readonly target: Target;
   readonly rules: HeaderRules;
   readonly headers: HeaderList;
+  readonly upgrade: UpgradeOffer | undefined;
   readonly sweep: DeadlineSweep;
   /** Monotonic milliseconds; `Infinity` for none. */
   readonly expiresAt: number;
@@ -30,6 +32,7 @@ export class Attempt implements OutboundRequest, Progress, Swept {
   readonly scheme: "http" | "https";
   readonly headers: HeaderList;
   readonly body: Body | null;
+  readonly upgrade: UpgradeOffer | undefined;
   readonly timeouts: UpstreamTimeouts;
   sent = false;
   reused = false;
@@ -42,6 +45,7 @@ export class Attempt implements OutboundRequest, Progress, Swept {
   readonly #x: GatewayExchange;
   readonly #options: AttemptOptions;
   #listener: ((reason: unknown) => void) | undefined;
+  #timed: boolean;
   #over = false;
 
   /** The target counts it from here on. */
@@ -55,10 +59,12 @@ export class Attempt implements OutboundRequest, Progress, Swept {
     this.scheme = config.scheme === "https" ? "https" : "http";
     this.headers = options.headers;
     this.body = request.body;
+    this.upgrade = options.upgrade;
     this.timeouts = options.upstream.timeouts;
     this.#x = x;
     this.#options = options;
     options.target.acquire();
+    this.#timed = options.expiresAt !== Number.POSITIVE_INFINITY;
     if (this.#timed) options.sweep.add(this);
   }
 
@@ -94,16 +100,18 @@ export class Attempt implements OutboundRequest, Progress, Swept {
     this.answer.expire(overdue);
   }
 
+  /** It goes on in another protocol, as long as both sides like: no deadline holds for that. */
+  switched(): void {
+    if (this.#timed) this.#options.sweep.remove(this);
+    this.#timed = false;
+  }
+
   /** The target counts it no longer. Idempotent. */
   finish(): void {
     if (this.#over) return;
     this.#over = true;
     this.#options.target.release();
     if (this.#timed) this.#options.sweep.remove(this);
-  }
-
-  get #timed(): boolean {
-    return this.#options.expiresAt !== Number.POSITIVE_INFINITY;
   }
 }
 

@@ -1,4 +1,5 @@
 import { type Body, type Candidate, type Clock, type Log, SluiceError } from "sluice/plugin";
+import type { UpgradeOffer } from "../listener/inbound.ts";
 import { createDeadlineSweep } from "../pipeline/deadline-sweep.ts";
 import type { GatewayExchange, Observer } from "../pipeline/types.ts";
 import { isIdempotent, type Upstream, type UpstreamAnswer } from "../upstream/index.ts";
@@ -7,6 +8,7 @@ import { Attempt, deadlinePassed } from "./attempt.ts";
 import { formatGrpcTimeout, parseGrpcTimeout } from "./grpc-timeout.ts";
 import { createHeaderRules } from "./header-rules.ts";
 import { answerOfLastHop } from "./max-forwards.ts";
+import { CountedBody } from "./counted-body.ts";
 
 export interface ForwarderOptions {
   readonly upstreams: { get(name: string): Upstream | undefined };
@@ -112,13 +114,16 @@ export function createForwarder(options: ForwarderOptions): Forwarder {
       record.attempts++;
       record.upstreamStatus = 0;
       const limit = begun + (upstream.config.timeouts.request ?? Number.POSITIVE_INFINITY);
+      const upgrade = upstream.config.protocol === "http1" ? upgradeOf(x) : undefined;
       attempt = new Attempt(x, {
         upstream: upstream.config,
         target,
         rules,
+        upgrade,
         headers: rules.request(
           x,
           deadline === Number.POSITIVE_INFINITY ? undefined : formatGrpcTimeout(deadline - begun),
+          upgrade?.protocol,
         ),
         sweep,
         expiresAt: Math.min(deadline, limit),
@@ -142,7 +147,8 @@ export function createForwarder(options: ForwarderOptions): Forwarder {
     const { status, headers } = answer;
     record.upstreamStatus = status;
     observer.tried(name, asked, status, undefined, waited / 1000);
-    rules.response(headers, upstream.config.protocol === "http1" ? "1.1" : "2");
+    if (status === 101) attempt.switched();
+    rules.response(status, headers, upstream.config.protocol === "http1" ? "1.1" : "2");
     let body: AnswerBody | null = null;
     if (answer.body === null) attempt.finish();
     else body = attempt.answer = new AnswerBody(answer.body, attempt, x.protocol === "grpc");
@@ -158,6 +164,14 @@ export function createForwarder(options: ForwarderOptions): Forwarder {
   }
 
   return { forward };
+}
+
+/** The client's offer to go on in another protocol, as the steps have left it; its bytes are counted. */
+function upgradeOf(x: GatewayExchange): UpgradeOffer | undefined {
+  const offer = x.inbound.upgrade;
+  if (offer === undefined) return undefined;
+  const protocol = x.request.headers.get("upgrade");
+  return protocol === undefined ? undefined : { protocol, body: new CountedBody(offer.body, x.record) };
 }
 
 /** Monotonic milliseconds by which a gRPC caller wants its answer; `Infinity` for none. */

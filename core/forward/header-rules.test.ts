@@ -362,7 +362,7 @@ test("the authority is what the client sent, or a Host that a step set", () => {
 describe("an answer", () => {
   function answered(fields: Fields, version: "1.1" | "2" = "1.1"): Fields {
     const headers = HeaderList.from(fields);
-    rules.response(headers, version);
+    rules.response(200, headers, version);
     return [...headers];
   }
 

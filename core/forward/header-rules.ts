@@ -18,18 +18,20 @@ export interface HeaderRules {
    *   they are missing, because those that are there describe the client's own request;
    * - `Forwarded` gets an element appended. Where the proxies before us used only one of the two families,
    *   only that one goes on: the other would begin in the middle and name a proxy as the client (RFC 7239 §7.4);
+   * - `Upgrade` is that of the offer, which is passed on to an HTTP/1.1 upstream;
    * - `Max-Forwards` of OPTIONS and TRACE is counted down (RFC 9110 §7.6.2).
    *
    * Nothing is invented beside these: no User-Agent, no Content-Type.
    * @param grpcTimeout replaces the client's `grpc-timeout`; undefined leaves it.
+   * @param upgrade the protocols that are offered to the upstream; undefined for none.
    */
-  request(x: Outgoing, grpcTimeout?: string): HeaderList;
+  request(x: Outgoing, grpcTimeout?: string, upgrade?: string): HeaderList;
   /**
    * Cleans an answer's fields in place: hop-by-hop ones and those that `Connection` names go, `Via` is added,
-   * everything else stays as it came.
+   * everything else stays as it came. What a 101 switches to stays in `Upgrade`.
    * @param version of the message that was received from the upstream.
    */
-  response(headers: HeaderList, version: "1.1" | "2"): void;
+  response(status: number, headers: HeaderList, version: "1.1" | "2"): void;
   /** Cleans an informational answer's fields in place. */
   inform(headers: HeaderList): void;
 }
@@ -38,13 +40,16 @@ export interface HeaderRules {
 export function createHeaderRules(pseudonym: string): HeaderRules {
   const via = { "1.0": `1.0 ${pseudonym}`, "1.1": `1.1 ${pseudonym}`, "2": `2 ${pseudonym}` } as const;
   return {
-    request(x, grpcTimeout) {
+    request(x, grpcTimeout, upgrade) {
       const out = outgoing(x, grpcTimeout);
+      if (upgrade !== undefined) out.push("upgrade", upgrade);
       out.push("via", via[x.httpVersion]);
       return new HeaderList(out);
     },
-    response(headers, version) {
+    response(status, headers, version) {
+      const switched = status === 101 ? headers.get("upgrade") : undefined;
       stripHopByHop(headers);
+      if (switched !== undefined) headers.flat.push("upgrade", switched);
       headers.flat.push("via", via[version]);
     },
     inform: stripHopByHop,

@@ -51,6 +51,7 @@ export class AnswerStream {
 
   /** Writes `head`, together with what of the body is at hand. */
   start(head: Uint8Array): void {
+    this.#writer.frees = this.#body.own?.() === true;
     this.#add(head);
     this.#run(this.#read());
   }
@@ -136,6 +137,7 @@ export class AnswerStream {
 
   #finish(): void {
     this.#state = "over";
+    this.#writer.frees = false;
     this.#owner.answerSent(this.bytes);
   }
 

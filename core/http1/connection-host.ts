@@ -3,16 +3,10 @@ import type { Limits } from "../../config/types.ts";
 import type { HttpDate } from "../listener/http-date.ts";
 import type { GatewayHandler } from "../listener/inbound.ts";
 
-/** What bounds a connection. */
-export interface Http1Limits extends Limits {
-  /** Milliseconds in which nothing passes on an upgraded connection, either way. @default 3600000 */
-  readonly tunnelTimeout?: number;
-}
-
 /** What the connections of one server share. */
 export interface ConnectionHost<Connection> {
   readonly handler: GatewayHandler;
-  readonly limits: () => Http1Limits;
+  readonly limits: () => Limits;
   readonly clock: Clock;
   readonly log: Log;
   readonly date: HttpDate;

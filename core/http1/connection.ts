@@ -8,7 +8,8 @@ import {
 } from "sluice/plugin";
 import type { Sent } from "../listener/inbound.ts";
 import { AnswerSender, type AnswerSenderOwner } from "./answer-sender.ts";
-import type { ConnectionHost, Http1Limits } from "./connection-host.ts";
+import type { Limits } from "../../config/types.ts";
+import type { ConnectionHost } from "./connection-host.ts";
 import type { Sweepable } from "./deadlines.ts";
 import { encodeResponse } from "./encoder.ts";
 import { NO_BODY } from "./framing.ts";
@@ -36,8 +37,6 @@ const LINGER_BYTES = 1_048_576;
 const CLOSE_TIME = 5_000;
 const NOTHING = new Uint8Array(0);
 
-/** How long nothing may pass on an upgraded connection, where the limits do not say. */
-const TUNNEL_TIME = 3_600_000;
 /** How long a connection that comes while the server drains has for its request. */
 const LATE_TIME = 1_000;
 
@@ -61,7 +60,7 @@ export class Http1Connection
   readonly #writer: WireWriter;
   readonly #parser: RequestParser;
   readonly #answers: AnswerSender;
-  #limits: Http1Limits;
+  #limits: Limits;
   #mode = OPEN;
   /** Whether the connection ends with the answer under way. */
   #last = false;
@@ -512,7 +511,7 @@ export class Http1Connection
   }
 
   #awaitBytes(): void {
-    this.#readBy = this.#now() + (this.#limits.tunnelTimeout ?? TUNNEL_TIME);
+    this.#readBy = this.#now() + this.#limits.tunnelTimeout;
   }
 
   #now(): number {

@@ -1,7 +1,6 @@
 import type { Body, ConnectionFacts, HeaderList, SluiceError } from "sluice/plugin";
-import type { Inbound, Sent } from "../listener/inbound.ts";
+import type { Inbound, Sent, UpgradeOffer } from "../listener/inbound.ts";
 import type { RequestHead } from "./message-head.ts";
-import type { UpgradeOffer } from "./tunnel.ts";
 
 /** The connection as one of its requests sees it. */
 export interface Responder {

@@ -1,7 +1,6 @@
 /** The HTTP/1.1 codec: strict, incremental, for both directions; and the server side on top of it. */
 export { BodyDecoder, type BodyDecoderOptions, type BodySink } from "./body-decoder.ts";
 export { type BunWireHooks, bunSocketHandlers, BunWire } from "./bun-wire.ts";
-export type { Http1Limits } from "./connection-host.ts";
 export {
   encodeChunk,
   encodeLastChunk,
@@ -16,6 +15,5 @@ export type { HeadLimits, RequestHead, RequestLimits, ResponseHead } from "./mes
 export { RequestParser } from "./request-parser.ts";
 export { ResponseParser } from "./response-parser.ts";
 export { createHttp1Server, type Http1ServerOptions } from "./server.ts";
-export type { UpgradeOffer } from "./tunnel.ts";
 export type { Wire, WireOwner } from "./wire.ts";
 export { WireWriter } from "./wire-writer.ts";

@@ -3,14 +3,14 @@ import { HttpDate } from "../listener/http-date.ts";
 import type { GatewayHandler } from "../listener/inbound.ts";
 import type { ProtocolServer } from "../listener/protocol-server.ts";
 import { Http1Connection } from "./connection.ts";
-import type { Http1Limits } from "./connection-host.ts";
+import type { Limits } from "../../config/types.ts";
 import { Sweeper } from "./deadlines.ts";
 import type { Wire, WireOwner } from "./wire.ts";
 
 export interface Http1ServerOptions {
   readonly handler: GatewayHandler;
   /** Asked for each connection and each request, so that a reload takes effect. */
-  readonly limits: () => Http1Limits;
+  readonly limits: () => Limits;
   readonly clock: Clock;
   readonly log: Log;
 }

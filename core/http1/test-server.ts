@@ -5,7 +5,6 @@ import type { Limits } from "../../config/types.ts";
 import type { Rejection } from "../listener/inbound.ts";
 import type { ProtocolServer } from "../listener/protocol-server.ts";
 import { type BunWire, bunSocketHandlers } from "./bun-wire.ts";
-import type { Http1Limits } from "./connection-host.ts";
 import type { Http1Inbound } from "./http1-inbound.ts";
 import { createHttp1Server } from "./server.ts";
 
@@ -21,6 +20,7 @@ export const LIMITS: Limits = {
   headerTimeout: 10_000,
   bodyTimeout: 30_000,
   idleTimeout: 75_000,
+  tunnelTimeout: 3_600_000,
   connections: 1000,
   connectionsPerAddress: 1000,
 };
@@ -49,7 +49,7 @@ export interface TestServer extends Disposable {
 /** Serves `handle` on a free port. Refusals are answered with their code as the body. */
 export function testServer(
   handle: (inbound: Http1Inbound) => unknown,
-  limits: Partial<Http1Limits> = {},
+  limits: Partial<Limits> = {},
 ): TestServer {
   const clock = createFakeClock();
   const log = createMemoryLog();

@@ -1,22 +1,8 @@
 import { type Body, type BodyProducer, BodyQueue } from "sluice/plugin";
-import type { Sent } from "../listener/inbound.ts";
+import type { Sent, UpgradeOffer } from "../listener/inbound.ts";
 import { type AnswerOwner, AnswerStream } from "./answer-stream.ts";
 import { UNTIL_CLOSE } from "./framing.ts";
 import type { WireWriter } from "./wire-writer.ts";
-
-/**
- * A client's offer to leave HTTP/1.1 for another protocol (RFC 9110 §7.8). It is taken by answering 101: the
- * answer's body are the bytes to the client, and `body` those from it.
- */
-export interface UpgradeOffer {
-  /** `Upgrade`'s value: one protocol, or a list in the order of preference. */
-  readonly protocol: string;
-  /**
-   * What the client sends after the request's head. Nothing comes before 101 was answered, and the body is
-   * cancelled when another status is. Ends with the client's FIN; fails when the client is gone.
-   */
-  readonly body: Body;
-}
 
 /** The connection that a {@link Tunnel} takes over. */
 export interface TunnelOwner {

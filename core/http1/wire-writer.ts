@@ -5,6 +5,12 @@ import type { Wire } from "./wire.ts";
  * who produces a body stops while `blocked`.
  */
 export class WireWriter {
+  /**
+   * Whether what is written is nobody else's: memory is freed as soon as the wire has taken the last byte of it.
+   * Left to the garbage collector, the large chunks of a slow transfer survive its quick collections, and tens of
+   * megabytes of them wait for a full one.
+   */
+  frees = false;
   readonly #wire: Wire;
   /** What the wire did not take, in order. */
   #rest: Uint8Array[] | undefined;
@@ -34,7 +40,10 @@ export class WireWriter {
       return true;
     }
     const taken = this.#wire.write(bytes);
-    if (taken === bytes.byteLength) return true;
+    if (taken === bytes.byteLength) {
+      if (this.frees) free(bytes);
+      return true;
+    }
     if (taken < 0) {
       this.#closed = true;
       return false;
@@ -59,8 +68,19 @@ export class WireWriter {
         rest.splice(0, i);
         return false;
       }
+      if (this.frees) free(bytes);
     }
     this.#rest = undefined;
     return true;
   }
+}
+
+/** Below this, memory is not worth the call. */
+const FREE_FROM = 65_536;
+
+/** Frees the memory behind `bytes` where they are the last of it: what lies before them was written before. */
+function free(bytes: Uint8Array): void {
+  const { buffer } = bytes;
+  if (buffer.byteLength < FREE_FROM || bytes.byteOffset + bytes.byteLength !== buffer.byteLength) return;
+  if (buffer instanceof ArrayBuffer) buffer.transfer(0);
 }

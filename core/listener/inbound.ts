@@ -13,6 +13,20 @@ export interface Sent {
 }
 
 /**
+ * A client's offer to leave HTTP/1.1 for another protocol (RFC 9110 §7.8). It is taken by answering 101: the
+ * answer's body are the bytes to the client, and `body` those from it.
+ */
+export interface UpgradeOffer {
+  /** `Upgrade`'s value: one protocol, or a list in the order of preference. */
+  readonly protocol: string;
+  /**
+   * What the client sends after the request's head. Nothing comes before 101 was answered, and the body is
+   * cancelled when another status is. Ends with the client's FIN; fails when the client is gone.
+   */
+  readonly body: Body;
+}
+
+/**
  * A request as a codec read it: well-formed, within the limits, its framing headers removed. Both codecs
  * (HTTP/1.1 and HTTP/2) make it; the gateway takes it from there.
  */
@@ -29,6 +43,8 @@ export interface Inbound {
   readonly headers: HeaderList;
   /** Null where the request has no body. Reading pauses the connection when nobody reads. */
   readonly body: Body | null;
+  /** Set where the client offers to go on in another protocol (HTTP/1.1 only): `respond(101, …)` takes the offer. */
+  readonly upgrade?: UpgradeOffer | undefined;
   /**
    * Sends the answer; once. `headers` carry no framing: the codec adds Content-Length, chunking, Date and
    * Connection as its protocol needs. Never rejects. A body that fails is cut so that the client sees a broken

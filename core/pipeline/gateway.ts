@@ -10,6 +10,7 @@ import { type NormalTarget, normalizeTarget } from "./path.ts";
 import { answerProbe } from "./probe.ts";
 import { isBodyless } from "./response-view.ts";
 import { toCallProtocol } from "./to-call-protocol.ts";
+import { proxyStatus } from "./proxy-status.ts";
 import type { Observer, ReadyRoute } from "./types.ts";
 
 export interface GatewayDeps {
@@ -20,6 +21,8 @@ export interface GatewayDeps {
   readonly observer: Pick<Observer, "started" | "finished" | "rejected">;
   readonly clock: Pick<Clock, "monotonic">;
   readonly random: Random;
+  /** Names this instance in `Proxy-Status`, as in `Via`; a token. */
+  readonly pseudonym: string;
   /** Requests at a time; one above it is answered 503. @default no limit */
   readonly maxActive?: number;
 }
@@ -78,7 +81,9 @@ class HttpGateway implements Gateway {
   rejected(rejection: Rejection): { readonly headers: HeaderList; readonly body: Uint8Array } {
     const requestId = this.#deps.random.uuid();
     this.#deps.observer.rejected(rejection, requestId);
-    return rejectionMessage(rejection, requestId);
+    const message = rejectionMessage(rejection, requestId);
+    message.headers.append("proxy-status", proxyStatus(this.#deps.pseudonym, rejection));
+    return message;
   }
 
   idle(): Promise<void> {
@@ -134,7 +139,7 @@ class HttpGateway implements Gateway {
     const { request } = exchange;
     if (target === undefined) throw badTarget(request.method);
     if (this.#flights.size > this.#maxActive) throw overloaded();
-    admitRequestHeaders(request.headers, exchange.fromTrustedProxy);
+    admitRequestHeaders(request.headers, exchange.fromTrustedProxy, exchange.inbound.upgrade?.protocol);
     if (target.path === "*") {
       // RFC 9110 §9.3.7: it asks for the server itself, so that no route has a part in it.
       exchange.response = { status: 200, headers: new HeaderList(), body: null, source: "gateway" };
@@ -168,6 +173,9 @@ class HttpGateway implements Gateway {
       fail(flight, SluiceError.from(thrown));
     }
     const response = exchange.answer!;
+    const { failure } = exchange.record;
+    if (failure !== undefined && response.source === "gateway")
+      response.headers.append("proxy-status", proxyStatus(this.#deps.pseudonym, failure));
     if (response.body !== null) response.body = bodyToSend(exchange);
     const sent = await exchange.inbound.respond(response.status, response.headers, response.body);
     this.#flights.delete(flight);

@@ -40,6 +40,12 @@ export class RequestBody implements Body {
     return this.#source.trailers;
   }
 
+  own(): boolean {
+    // What a plugin has looked at is kept, and may be read once more.
+    const untouched = this.#kept.length === 0 && this.#tapping === undefined && this.#lostTo === "nobody";
+    return untouched && this.#source.own?.() === true;
+  }
+
   read(): Chunk | Promise<Chunk> {
     this.#forwarding = true;
     if (this.#tapping !== undefined) return this.#tapping.then(() => this.read());

@@ -98,6 +98,8 @@ export class ResponseView {
 
     let body: Body | null = null;
     if (known !== undefined) body = new BytesBody(typeof known === "string" ? encoder.encode(known) : known);
+    // What a 101 leads to is no body to Fetch; a step that made a new `Response` of it has not taken it away.
+    else if (stream === null && status === 101 && before?.status === 101) body = before.body;
     else if (stream) body = untouchedBody(stream) ?? bodyOfStream(stream, before?.body ?? undefined);
     const derived = body instanceof StreamBody;
     if (body !== null && before === undefined && !headers.has("content-type") && mayBeText(native, known))

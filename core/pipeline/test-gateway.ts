@@ -139,6 +139,7 @@ export function testGateway(routes: readonly TestRoute[], options: TestGatewayOp
     release: () => void retained--,
   };
   const gateway = createGateway({
+    pseudonym: "sluice-test",
     ...{ observer, clock, random },
     current: () => generation,
     ready: options.ready ?? (() => true),

@@ -20,6 +20,11 @@ export interface Body {
   readonly trailers: HeaderList | undefined;
   /** Starts over from the first byte, for another try; false where what was read is gone, which absence means too. */
   rewind?(): boolean;
+  /**
+   * To be asked before the first `read`: true where nobody else will look at what `read` answers, so that its reader
+   * may free a chunk's memory when it is done with it, rather than leave it to the garbage collector. Absence means false.
+   */
+  own?(): boolean;
 }
 
 /** A body that is in memory already. It can be read again after `rewind`. */
@@ -74,6 +79,7 @@ export class BodyQueue implements Body {
   #head = 0;
   #buffered = 0;
   #paused = false;
+  #read = false;
   #state: "open" | "ended" | "failed" | "cancelled" = "open";
   #error: unknown;
   #waiting: { resolve(chunk: Uint8Array | null): void; reject(error: unknown): void } | undefined;
@@ -131,7 +137,12 @@ export class BodyQueue implements Body {
     waiting?.reject(error);
   }
 
+  own(): boolean {
+    return !this.#read;
+  }
+
   read(): Uint8Array | null | Promise<Uint8Array | null> {
+    this.#read = true;
     if (this.#head < this.#chunks.length) {
       const chunk = this.#chunks[this.#head]!;
       this.#head++;

@@ -116,7 +116,14 @@ export async function startPlugin(
       retain: ignore,
       release: ignore,
     };
-    const gateway = createGateway({ current: () => generation, ready: () => true, observer, clock, random });
+    const gateway = createGateway({
+      current: () => generation,
+      ready: () => true,
+      observer,
+      clock,
+      random,
+      pseudonym: "sluice",
+    });
     const [listening] = config.listeners;
     const listener = await openListener({
       ...listening!,

@@ -29,6 +29,7 @@ export class Call {
   /** A read of the body that is under way. */
   pending: Promise<Uint8Array | null> | undefined;
   #taken: boolean;
+  #owned: boolean | undefined;
 
   #resolve!: (answer: UpstreamAnswer) => void;
   #reject!: (error: unknown) => void;
@@ -62,11 +63,18 @@ export class Call {
     return this.whole || !this.#taken;
   }
 
+  /** Whether the body's bytes are nobody else's; see `Body.own`. */
+  get ownsBody(): boolean {
+    this.#owned ??= this.request.body?.own?.() === true;
+    return this.#owned;
+  }
+
   /** Takes in what of the body can be had without waiting. @throws what the body's `read` throws */
   takeBody(): void {
     if (this.#taken) return;
     this.#taken = true;
     const body = this.request.body as Body;
+    this.#owned = body.own?.() === true;
     for (let total = 0; total < HEAD_START;) {
       const next = body.read();
       if (next instanceof Promise) {

@@ -51,6 +51,8 @@ export class Http1Connection
   #keepAlive = false;
   #paused = false;
   #peerEnded = false;
+  /** The peer switched protocols: raw bytes both ways. */
+  #tunnel = false;
 
   constructor(pool: Pool, clock: Clock) {
     this.#pool = pool;
@@ -104,13 +106,14 @@ export class Http1Connection
 
   close(): void {
     this.#phase = "closed";
-    // Not the wire's own `close`: over TLS that one waits for the peer to close, too.
-    this.wire.socket?.close();
+    this.wire.close();
   }
 
   sweep(now: number): void {
     if (this.#call === undefined) return;
     this.#sender.sweep(now);
+    // Who watches over the client's side of a tunnel watches over both.
+    if (this.#tunnel) return;
     if (now >= this.#deadline) {
       this.#breakOff(timedOut(this.#phase === "head" ? "first_byte" : "idle"));
       return;
@@ -127,7 +130,10 @@ export class Http1Connection
   // The request on its way.
 
   requestSent(): void {
-    if (this.#phase === "head") this.#await(this.#call?.request.timeouts.firstByte);
+    if (this.#tunnel) {
+      this.wire.end();
+      if (this.#answered) this.#endTunnel();
+    } else if (this.#phase === "head") this.#await(this.#call?.request.timeouts.firstByte);
   }
 
   requestFailed(error: unknown): void {
@@ -152,7 +158,8 @@ export class Http1Connection
       return;
     }
     if (this.#answered) this.#finish(at === chunk.byteLength);
-    else if (this.#phase === "body" && !this.#paused) this.#await(this.#call?.request.timeouts.idle);
+    else if (this.#phase === "body" && !this.#paused && !this.#tunnel)
+      this.#await(this.#call?.request.timeouts.idle);
   }
 
   bodyChunk(bytes: Uint8Array): void {
@@ -173,7 +180,7 @@ export class Http1Connection
 
   resume(): void {
     this.#paused = false;
-    if (this.#phase === "body") this.#await(this.#call?.request.timeouts.idle);
+    if (this.#phase === "body" && !this.#tunnel) this.#await(this.#call?.request.timeouts.idle);
     this.wire.resume();
   }
 
@@ -186,14 +193,18 @@ export class Http1Connection
     if (this.#phase === "idle") {
       this.close();
       this.#pool.closed(this);
-    } else if (this.#phase === "body" && this.#decoder.finish()) this.#finish(true);
-    else this.closed();
+    } else if (this.#phase === "body" && this.#decoder.finish()) {
+      if (!this.#tunnel) this.#finish(true);
+      else if (this.#sender.finished) this.#endTunnel();
+    } else this.closed();
   }
 
   closed(): void {
     if (this.#phase === "closed") return;
     if (this.#phase === "opening") this.openingFailed(this.wire.closeError);
     else if (this.#phase === "idle") this.#discard();
+    // Both directions had ended.
+    else if (this.#tunnel && this.#answered && this.#sender.finished) this.#endTunnel();
     else this.#breakOff(broken(this.wire.closeError), !this.#heard);
   }
 
@@ -202,10 +213,11 @@ export class Http1Connection
     let at = 0;
     while (this.#phase === "head") {
       if (at >= chunk.byteLength) return at;
-      const head = this.#parser.parse(chunk, at, this.#call!.request.method);
+      const { method, upgrade } = this.#call!.request;
+      const head = this.#parser.parse(chunk, at, method, upgrade?.protocol);
       if (head === undefined) return chunk.byteLength;
       at = this.#parser.next;
-      if (head.status < 200) this.#inform(head);
+      if (head.status < 200 && head.status !== 101) this.#inform(head);
       else at = this.#begin(head, chunk, at);
     }
     if (this.#phase === "body" && !this.#answered && at < chunk.byteLength)
@@ -214,8 +226,6 @@ export class Http1Connection
   }
 
   #inform(head: ResponseHead): void {
-    // Nobody asked to leave HTTP here (RFC 9110 §15.2.2).
-    if (head.status === 101) throw new Error("it switched protocols unasked");
     if (head.status === 100) this.#sender.continued();
     else this.#call!.request.onInform(head.status, head.headers);
   }
@@ -231,6 +241,11 @@ export class Http1Connection
     const { framing, status, headers } = head;
     let body: Body | null = null;
     let read = at;
+    const call = this.#call!;
+    if (status === 101 && call.request.upgrade !== undefined) {
+      this.#tunnel = true;
+      void this.#sender.tunnel(call, call.request.upgrade.body);
+    }
     if (framing === NO_BODY) this.#answered = true;
     else if (framing >= 0 && chunk.byteLength - at >= framing) {
       // The usual case: the whole body came with its head.
@@ -244,6 +259,14 @@ export class Http1Connection
     this.idleLimit = keepAliveHint(headers);
     this.#call!.succeed({ status, headers, body });
     return read;
+  }
+
+  /** Both directions of a tunnel have ended. */
+  #endTunnel(): void {
+    this.#call?.finish();
+    this.#call = undefined;
+    this.close();
+    this.#pool.closed(this);
   }
 
   /** The answer is complete; `clean` says that nothing came behind it. */

@@ -88,7 +88,7 @@ export class RequestSender {
         authority: request.authority,
         headers: request.headers,
         framing,
-        connection: "",
+        connection: request.upgrade === undefined ? "" : "upgrade",
       },
       together ? first : undefined,
     );
@@ -103,9 +103,36 @@ export class RequestSender {
     }
     this.#call = call;
     this.#written = false;
+    this.#writer.frees = call.ownsBody;
     if (expects) this.#continueAt = this.#clock.monotonic() + CONTINUE_WAIT;
     void this.#stream(call, body as Body, framing, size);
     return true;
+  }
+
+  /** The peer switched protocols: `body` goes out as it is, and FIN behind its end. */
+  async tunnel(call: Call, body: Body): Promise<void> {
+    this.#call = call;
+    this.#written = this.#settled = false;
+    this.#writer.frees = body.own?.() === true;
+    try {
+      for (;;) {
+        while (this.#writer.blocked && this.#call === call) await this.#unblocked();
+        if (this.#call !== call) return;
+        const next = body.read();
+        const chunk = next instanceof Promise ? await next : next;
+        if (this.#call !== call) return;
+        if (chunk === null) break;
+        this.#writer.write(chunk);
+      }
+    } catch (error) {
+      if (this.#call !== call) return;
+      this.stop();
+      this.#owner.requestFailed(error);
+      return;
+    }
+    this.#call = undefined;
+    this.#written = true;
+    this.#settle();
   }
 
   /** The peer takes bytes again. */
@@ -196,6 +223,7 @@ export class RequestSender {
       return;
     }
     this.#settled = true;
+    this.#writer.frees = false;
     this.#owner.requestSent();
   }
 }

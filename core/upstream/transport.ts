@@ -1,4 +1,5 @@
 import type { Body, HeaderList } from "sluice/plugin";
+import type { UpgradeOffer } from "../listener/inbound.ts";
 import type { UpstreamTimeouts } from "../../config/types.ts";
 
 /** A request on its way to one target. */
@@ -12,6 +13,11 @@ export interface OutboundRequest {
   /** End-to-end fields only; the transport adds framing. May hold `te: trailers`. */
   readonly headers: HeaderList;
   readonly body: Body | null;
+  /**
+   * Set where the client's offer to upgrade is passed on (HTTP/1.1 only; `headers` hold its `upgrade` then). With a
+   * 101 the answer's body are the other protocol's bytes, and `upgrade.body` is sent until its end.
+   */
+  readonly upgrade?: UpgradeOffer | undefined;
   readonly timeouts: UpstreamTimeouts;
   /** Runs `listener` when the request is to be given up; the answer takes it back. */
   onCancel(listener: (reason: unknown) => void): () => void;
