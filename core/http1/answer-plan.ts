@@ -12,8 +12,9 @@ export interface AnswerPlan {
 }
 
 /**
- * Decides an answer's framing (RFC 9112 §6, RFC 9110 §8.6). A body that knows its length is believed over a
- * `content-length` among the headers; that one counts where the body does not know, and for HEAD and 304.
+ * Decides an answer's framing (RFC 9112 §6, RFC 9110 §8.6). A body's length is what the body says; a
+ * `content-length` among the headers may be that of a body which a step has exchanged, and counts for HEAD and 304
+ * alone.
  */
 export function planAnswer(
   method: string,
@@ -37,8 +38,8 @@ export function planAnswer(
     return { framing: length, sendsBody: false, closes };
   }
   if (body === null) return { framing: 0, sendsBody: false, closes };
-  const length = body.length ?? announced;
-  if (length >= 0) return { framing: length, sendsBody: true, closes };
+  const { length } = body;
+  if (length !== undefined) return { framing: length, sendsBody: true, closes };
   if (version === "1.1") return { framing: CHUNKED, sendsBody: true, closes };
   return { framing: UNTIL_CLOSE, sendsBody: true, closes: true };
 }

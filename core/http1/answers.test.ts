@@ -57,12 +57,12 @@ describe("framing of an answer", () => {
       "content-length: 5\r\n\r\nhello",
     ],
     [
-      "a length among the headers",
+      "a length among the headers that is another body's",
       GET,
       200,
-      ["content-length", "5"],
+      ["content-length", "3"],
       new ListBody(["hello"]),
-      "content-length: 5\r\n\r\nhello",
+      "HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n5\r\nhello\r\n0\r\n\r\n",
     ],
     [
       "a wrong length among the headers",

@@ -3,9 +3,6 @@
 /** Options in `Connection` that matter to a codec, as bits. */
 export const OPTION = { close: 1, keepAlive: 2, upgrade: 4 } as const;
 
-// OWS of RFC 9110 §5.6.3.
-const OUTER_SPACE = /^[ \t]+|[ \t]+$/g;
-
 const TOKEN = "[!#$%&'*+\\-.^_`|~0-9A-Za-z]+";
 const PROTOCOL = `${TOKEN}(?:/${TOKEN})?`;
 const PROTOCOLS = new RegExp(`^${PROTOCOL}(?:[ \\t]*,[ \\t]*${PROTOCOL})*$`);
@@ -20,14 +17,31 @@ export function connectionOptions(value: string): number {
   if (value === "keep-alive") return OPTION.keepAlive;
   if (value === "close") return OPTION.close;
   let options = 0;
-  for (const item of value.toLowerCase().split(",")) {
-    // `trim` would take a no-break space for white space, which no other parser does.
-    const option = item.replace(OUTER_SPACE, "");
+  for (const option of listOf(value.toLowerCase())) {
     if (option === "close") options |= OPTION.close;
     else if (option === "keep-alive") options |= OPTION.keepAlive;
     else if (option === "upgrade") options |= OPTION.upgrade;
   }
   return options;
+}
+
+/** The elements of a comma-separated list (RFC 9110 §5.6.1), without the white space around them. */
+export function listOf(value: string): string[] {
+  return value.split(",").map(trimSpace);
+}
+
+// By index: a pattern takes quadratic time over a value that is all white space, which a stranger may send; and
+// `trim` would take a no-break space for white space, which no other parser does (OWS: RFC 9110 §5.6.3).
+function trimSpace(text: string): string {
+  let from = 0;
+  let to = text.length;
+  while (from < to && isSpace(text.charCodeAt(from))) from++;
+  while (to > from && isSpace(text.charCodeAt(to - 1))) to--;
+  return from === 0 && to === text.length ? text : text.slice(from, to);
+}
+
+function isSpace(code: number): boolean {
+  return code === 0x20 || code === 0x09;
 }
 
 /**

@@ -1,5 +1,5 @@
 import { HeaderList } from "sluice/plugin";
-import { connectionOptions, contentLength, isChunked, OPTION } from "./field-values.ts";
+import { connectionOptions, contentLength, isChunked, listOf, OPTION } from "./field-values.ts";
 import { CONNECTION, CONTENT_LENGTH, TRANSFER_ENCODING, UPGRADE } from "./field-names.ts";
 import { CHUNKED, type Framing, NO_BODY, UNTIL_CLOSE } from "./framing.ts";
 import { type HeadScanner, returnScanner, takeScanner } from "./head-scanner.ts";
@@ -134,14 +134,10 @@ function statusOf(text: string, length: number): number {
 /** RFC 9110 §7.8: only to a protocol that the client offered. */
 function checkSwitch(version: "1.0" | "1.1", upgrade: string | undefined, offered: string | undefined): void {
   if (offered === undefined || version === "1.0") throw bad("upgrade", "it switched protocols unasked");
-  const offers = protocols(offered);
-  if (upgrade === undefined || !protocols(upgrade).every((name) => offers.includes(name))) {
+  const offers = listOf(offered.toLowerCase());
+  if (upgrade === undefined || !listOf(upgrade.toLowerCase()).every((name) => offers.includes(name))) {
     throw bad("upgrade", "it switched to a protocol that nobody offered");
   }
-}
-
-function protocols(upgrade: string): string[] {
-  return upgrade.toLowerCase().split(/[ \t]*,[ \t]*/);
 }
 
 /** RFC 9112 §6.3. */
