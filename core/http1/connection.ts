@@ -1,17 +1,13 @@
-import {
-  type Body,
-  BytesBody,
-  type ConnectionFacts,
-  ERROR_CODES,
-  type HeaderList,
-  SluiceError,
-} from "sluice/plugin";
+import { type Body, BytesBody, type ConnectionFacts, ERROR_CODES, type HeaderList } from "sluice/plugin";
+import type { SluiceError } from "sluice/plugin";
 import type { Sent } from "../listener/inbound.ts";
 import { AnswerSender, type AnswerSenderOwner } from "./answer-sender.ts";
 import type { Limits } from "../../config/types.ts";
 import type { ConnectionHost } from "./connection-host.ts";
 import type { Sweepable } from "./deadlines.ts";
+import { bodyTooSlow, clientGone, clientStalled, cutOff, tunnelIdle } from "./departures.ts";
 import { encodeResponse } from "./encoder.ts";
+import { Ending } from "./ending.ts";
 import { NO_BODY } from "./framing.ts";
 import { HeldBytes } from "./held-bytes.ts";
 import { Http1Inbound, type Responder } from "./http1-inbound.ts";
@@ -27,27 +23,17 @@ import { WireWriter } from "./wire-writer.ts";
 /** What of a request is known when it is refused. */
 type RequestFacts = Pick<RequestParser, "method" | "rawTarget" | "version">;
 
-/** What is kept of requests sent ahead; above, reading pauses. */
-const HELD_BYTES = 65_536;
-const HELD_PIECES = 64;
-/** After our FIN the client's bytes are thrown away for a while: a reset would overtake the answer (RFC 9112 §9.6). */
-const LINGER_TIME = 2_000;
-const LINGER_BYTES = 1_048_576;
-/** How long the platform and a TLS peer may take to close. */
-const CLOSE_TIME = 5_000;
 const NOTHING = new Uint8Array(0);
 
 /** How long a connection that comes while the server drains has for its request. */
 const LATE_TIME = 1_000;
 
 const OPEN = 0;
-/** The last answer was written: FIN goes out behind it, and what comes in is thrown away. */
-const LINGERING = 1;
-/** Both directions were closed; the wire has not said so yet. */
-const CLOSING = 2;
-const CLOSED = 3;
 /** 101 was answered: the tunnel has the bytes. */
-const TUNNEL = 4;
+const TUNNEL = 1;
+/** The last answer was written, or there is none: see {@link Ending}. */
+const ENDING = 2;
+const CLOSED = 3;
 
 /** One HTTP/1.1 connection of a client: requests one at a time, in order. */
 export class Http1Connection
@@ -60,6 +46,7 @@ export class Http1Connection
   readonly #writer: WireWriter;
   readonly #parser: RequestParser;
   readonly #answers: AnswerSender;
+  readonly #ending: Ending;
   #limits: Limits;
   #mode = OPEN;
   /** Whether the connection ends with the answer under way. */
@@ -67,10 +54,6 @@ export class Http1Connection
   /** What comes in has no meaning any more: a body broke off. */
   #deaf = false;
   #processing = false;
-  /** The client sent FIN. */
-  #peerEnded = false;
-  /** Bytes thrown away after the last answer. */
-  #wasted = 0;
   /** Monotonic milliseconds at which the client has been silent, or has not read, for too long; 0 for never. */
   #readBy = 0;
   #writeBy = 0;
@@ -92,6 +75,7 @@ export class Http1Connection
     this.#writer = new WireWriter(wire);
     this.#parser = new RequestParser(this.#limits);
     this.#answers = new AnswerSender(this, this.#writer, host.clock, host.date);
+    this.#ending = new Ending(wire, this.#writer, this.#reading, host.clock);
     this.#readBy = this.#now() + (host.draining ? LATE_TIME : this.#limits.idleTimeout);
   }
 
@@ -99,30 +83,24 @@ export class Http1Connection
 
   data(chunk: Uint8Array): void {
     if (this.#mode === TUNNEL) this.#tunnel?.data(chunk);
-    else if (this.#mode !== OPEN || this.#deaf) this.#waste(chunk.byteLength);
+    else if (this.#mode !== OPEN || this.#deaf) this.#ending.waste(chunk.byteLength);
     else if (this.#held === undefined || this.#held.empty) this.#process(chunk);
-    else {
-      this.#held.push(chunk);
-      this.#boundHeld(this.#held);
-    }
+    else this.#held.push(chunk);
   }
 
   drained(): void {
     this.#writeBy = 0;
     const drained = this.#writer.drained();
-    if (this.#mode === TUNNEL) this.#awaitBytes();
-    if (!drained) return;
-    if (this.#mode === LINGERING) this.#sendFin();
-    else if (this.#mode === TUNNEL) this.#tunnel?.drained();
+    if (this.#mode === TUNNEL) this.#tunnel?.drained(drained);
+    else if (!drained) return;
+    else if (this.#mode === ENDING) this.#ending.drained();
     else this.#answers.drained();
   }
 
   ended(): void {
-    this.#peerEnded = true;
+    this.#ending.peerEnded();
     if (this.#mode === TUNNEL) {
       this.#tunnel?.ended();
-    } else if (this.#mode === LINGERING) {
-      if (!this.#writer.blocked) this.#close();
     } else if (this.#mode === OPEN) {
       if (this.#inbound === undefined) this.#close();
       // An answer that waits for the kernel only is still delivered.
@@ -140,7 +118,7 @@ export class Http1Connection
 
   /** Closes now, whatever is under way. */
   destroy(): void {
-    this.#leave(new SluiceError("draining", ERROR_CODES.draining.meaning, { reason: "shutdown" }));
+    this.#leave(cutOff());
   }
 
   /** `ConnectionHost.draining` turned true: closes if there is nothing to do. */
@@ -153,43 +131,27 @@ export class Http1Connection
 
   sweep(now: number): void {
     if (this.#mode === TUNNEL) {
-      this.#sweepTunnel(this.#tunnel!, now);
+      if (this.#tunnel?.sweep(now, this.#limits.tunnelTimeout) === true) this.#leave(tunnelIdle());
       return;
     }
-    if (this.#readBy !== 0 && now >= this.#readBy) this.#readTimedOut();
+    if (this.#mode === ENDING) {
+      if (this.#ending.sweep(now)) {
+        this.#release();
+        this.#wire.destroy();
+      }
+    } else if (this.#readBy !== 0 && now >= this.#readBy) {
+      this.#readTimedOut();
+    }
     if (!this.#writer.blocked) return;
     // The client reads too slowly for the kernel to take a single byte.
     if (this.#writeBy === 0) this.#writeBy = now + this.#limits.idleTimeout;
-    else if (now >= this.#writeBy) {
-      this.#leave(
-        new SluiceError("client_closed", "the client stopped reading", { reason: "client.stalled" }),
-      );
-    }
-  }
-
-  #sweepTunnel(tunnel: Tunnel, now: number): void {
-    if (tunnel.showsLife()) {
-      this.#awaitBytes();
-    } else if (now >= this.#readBy) {
-      this.#leave(
-        new SluiceError("request_timeout", "nothing passed on the upgraded connection for too long", {
-          reason: "timeout.tunnel",
-        }),
-      );
-    }
+    else if (now >= this.#writeBy) this.#leave(clientStalled());
   }
 
   #readTimedOut(): void {
     this.#readBy = 0;
-    if (this.#mode === LINGERING) {
-      this.#close();
-    } else if (this.#mode === CLOSING) {
-      this.#release();
-      this.#wire.destroy();
-    } else if (this.#inbound !== undefined) {
-      this.#body?.fail(
-        new SluiceError("request_timeout", "the request's body came too slowly", { reason: "timeout.body" }),
-      );
+    if (this.#inbound !== undefined) {
+      this.#body?.fail(bodyTooSlow());
     } else if (this.#parser.started) {
       this.#refuse(new MessageError("request_timeout", "timeout.head", "the request's head came too slowly"));
     } else {
@@ -209,19 +171,14 @@ export class Http1Connection
       } else if (this.#inbound === undefined) {
         at = this.#readHead(chunk, at);
       } else {
-        this.#held ??= new HeldBytes();
+        this.#held ??= new HeldBytes(this.#reading);
         this.#held.unshift(chunk.subarray(at));
-        this.#boundHeld(this.#held);
         break;
       }
     }
     this.#processing = false;
     // The head was that of an upgrade, which was answered at once.
-    if (this.#mode === TUNNEL) this.#feedTunnel(chunk.subarray(at));
-  }
-
-  #boundHeld(held: HeldBytes): void {
-    if (held.bytes > HELD_BYTES || held.pieces > HELD_PIECES) this.#reading.pause(BY_PIPELINE);
+    if (this.#mode === TUNNEL) this.#tunnel?.begin(chunk.subarray(at), this.#held);
   }
 
   /** Goes on with what was held back while an answer was on its way. */
@@ -234,7 +191,7 @@ export class Http1Connection
       if (chunk === undefined) break;
       this.#process(chunk);
     }
-    if (held.bytes <= HELD_BYTES >> 1) this.#reading.resume(BY_PIPELINE);
+    held.settle();
   }
 
   #readHead(chunk: Uint8Array, from: number): number {
@@ -365,19 +322,10 @@ export class Http1Connection
   /** Takes the client's offer: from here on both directions are raw bytes. */
   #switch(tunnel: Tunnel, headers: HeaderList, body: Body | null): Promise<Sent> {
     this.#mode = TUNNEL;
-    this.#awaitBytes();
     const parts = { status: 101, headers, framing: NO_BODY, connection: "upgrade", date: "" };
     const sent = tunnel.open(encodeResponse(parts), body ?? new BytesBody(NOTHING), this.#now());
-    if (!this.#processing) this.#feedTunnel(NOTHING);
+    if (!this.#processing) tunnel.begin(NOTHING, this.#held);
     return sent;
-  }
-
-  /** What the client sent without waiting for 101 is the other protocol's: `first`, then what was held back. */
-  #feedTunnel(first: Uint8Array): void {
-    this.#tunnel?.data(first);
-    const held = this.#held;
-    for (let chunk = held?.shift(); chunk !== undefined; chunk = held?.shift()) this.#tunnel?.data(chunk);
-    this.#reading.resume(BY_PIPELINE);
   }
 
   inform(inbound: Http1Inbound, status: number, headers: HeaderList): void {
@@ -449,38 +397,21 @@ export class Http1Connection
 
   // The end.
 
-  /** FIN once everything is written, then a while of throwing away what the client still sends. */
+  /** Nothing more is read and nothing more is answered; what was written still arrives. */
   #shutDown(): void {
-    this.#mode = LINGERING;
+    this.#mode = ENDING;
     this.#inbound = undefined;
     this.#held?.clear();
     this.#body?.lose(undefined);
     this.#readBy = 0;
     this.#reading.resume(BY_BODY | BY_PIPELINE | BY_WASTE);
-    if (!this.#writer.blocked) this.#sendFin();
+    this.#ending.linger();
   }
 
-  #sendFin(): void {
-    // Who sent FIN has nothing left to say.
-    if (this.#peerEnded) {
-      this.#close();
-      return;
-    }
-    this.#readBy = this.#now() + LINGER_TIME;
-    this.#wire.end();
-  }
-
-  #waste(bytes: number): void {
-    this.#wasted += bytes;
-    if (this.#wasted > LINGER_BYTES) this.#reading.pause(BY_WASTE);
-  }
-
-  /** Closes both directions; what was written is still delivered. */
   #close(): void {
-    this.#mode = CLOSING;
+    this.#mode = ENDING;
     this.#held?.clear();
-    this.#readBy = this.#now() + CLOSE_TIME;
-    this.#wire.close();
+    this.#ending.close();
   }
 
   /** The client left, or is treated as if it had. */
@@ -510,15 +441,7 @@ export class Http1Connection
     this.#host.released(this);
   }
 
-  #awaitBytes(): void {
-    this.#readBy = this.#now() + this.#limits.tunnelTimeout;
-  }
-
   #now(): number {
     return this.#host.clock.monotonic();
   }
-}
-
-function clientGone(): SluiceError {
-  return new SluiceError("client_closed", ERROR_CODES.client_closed.meaning, { reason: "client.gone" });
 }

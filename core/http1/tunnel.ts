@@ -2,6 +2,7 @@ import { type Body, type BodyProducer, BodyQueue } from "sluice/plugin";
 import type { Sent, UpgradeOffer } from "../listener/inbound.ts";
 import { type AnswerOwner, AnswerStream } from "./answer-stream.ts";
 import { UNTIL_CLOSE } from "./framing.ts";
+import type { HeldBytes } from "./held-bytes.ts";
 import type { WireWriter } from "./wire-writer.ts";
 
 /** The connection that a {@link Tunnel} takes over. */
@@ -29,7 +30,10 @@ export class Tunnel implements UpgradeOffer, BodyProducer, AnswerOwner {
   #settle: ((sent: Sent) => void) | undefined;
   #firstByteAt = 0;
   #received = 0;
+  #drains = 0;
+  /** The sum of what has passed when it was last looked at, and monotonic milliseconds of the last change. */
   #moved = 0;
+  #aliveAt = 0;
   /** The client's FIN came, or nobody wants its bytes. */
   #receivedAll = false;
   #sentAll = false;
@@ -41,17 +45,26 @@ export class Tunnel implements UpgradeOffer, BodyProducer, AnswerOwner {
     this.body = new BodyQueue(this);
   }
 
-  /** Whether a byte has passed, in either direction, since this was last asked. */
-  showsLife(): boolean {
-    const moved = this.#received + (this.#stream?.bytes ?? 0);
-    if (moved === this.#moved) return false;
-    this.#moved = moved;
-    return true;
+  /** Answers whether nothing has passed, in either direction, for `timeout` milliseconds. */
+  sweep(now: number, timeout: number): boolean {
+    const moved = this.#received + this.#drains + (this.#stream?.bytes ?? 0);
+    if (moved !== this.#moved) {
+      this.#moved = moved;
+      this.#aliveAt = now;
+    }
+    return now - this.#aliveAt >= timeout;
+  }
+
+  /** What the client sent without waiting for 101 is the other protocol's: `first`, then what was held back. */
+  begin(first: Uint8Array, held: HeldBytes | undefined): void {
+    this.data(first);
+    for (let chunk = held?.shift(); chunk !== undefined; chunk = held?.shift()) this.data(chunk);
+    held?.settle();
   }
 
   /** Writes `head`, and `body` behind it; settles once both directions are over. */
   open(head: Uint8Array, body: Body, firstByteAt: number): Promise<Sent> {
-    this.#firstByteAt = firstByteAt;
+    this.#firstByteAt = this.#aliveAt = firstByteAt;
     const sent = new Promise<Sent>((resolve) => {
       this.#settle = resolve;
     });
@@ -73,8 +86,10 @@ export class Tunnel implements UpgradeOffer, BodyProducer, AnswerOwner {
     this.#endIfOver();
   }
 
-  drained(): void {
-    this.#stream?.drained();
+  /** The client takes bytes again; `all`: nothing waits for it any more. */
+  drained(all: boolean): void {
+    this.#drains++;
+    if (all) this.#stream?.drained();
   }
 
   /** The client is gone, or was cut off. Answers whether it had got all that was meant for it. */
