@@ -1,6 +1,5 @@
-import { timingSafeEqual } from "node:crypto";
+import { createHash, timingSafeEqual } from "node:crypto";
 import { type Context, Hono } from "hono";
-import { createHash } from "node:crypto";
 import type { AdminSource } from "./source.ts";
 
 /** What the server tells the app about a request's connection. */
@@ -16,13 +15,13 @@ export function createAdminApp(source: AdminSource): Hono<AdminEnv> {
   const app = new Hono<AdminEnv>();
 
   app.use(async (c, next) => {
+    c.header("cache-control", "no-store");
+    c.header("x-content-type-options", "nosniff");
     if (!source.allows(c.env.peer)) return refuse(c, 403, "forbidden", "this address is not in admin.allow");
     const open = c.req.path === "/healthz" || c.req.path === "/readyz";
     const refusal = open ? undefined : refusalOf(c, source.token);
     if (refusal !== undefined) return refusal;
     await next();
-    c.header("cache-control", "no-store");
-    c.header("x-content-type-options", "nosniff");
     return undefined;
   });
 
@@ -52,9 +51,29 @@ export function createAdminApp(source: AdminSource): Hono<AdminEnv> {
     return c.json({ level: source.logLevel });
   });
 
-  app.notFound((c) => refuse(c, 404, "not_found", "the admin API has no such path"));
+  const allowed = methodsByPath(app);
+  app.notFound((c) => {
+    const allow = allowed.get(c.req.path);
+    if (allow === undefined) return refuse(c, 404, "not_found", "the admin API has no such path");
+    c.header("allow", allow);
+    return refuse(c, 405, "method_not_allowed", `this path takes ${allow}`);
+  });
   app.onError((error, c) => refuse(c, 500, "internal", error.message));
   return app;
+}
+
+/** `Allow` of every path that the app serves. */
+function methodsByPath(app: Hono<AdminEnv>): ReadonlyMap<string, string> {
+  const all = new Map<string, string>();
+  for (const { path, method } of app.routes) {
+    // The middleware that stands above every path.
+    if (method === "ALL") continue;
+    // Hono answers HEAD as it would GET.
+    const named = method === "GET" ? "GET, HEAD" : method;
+    const known = all.get(path);
+    all.set(path, known === undefined ? named : `${known}, ${named}`);
+  }
+  return all;
 }
 
 function refusalOf(c: Context<AdminEnv>, token: string | undefined): Response | undefined {
@@ -70,7 +89,12 @@ function refusalOf(c: Context<AdminEnv>, token: string | undefined): Response | 
   return refuse(c, 403, "forbidden", "without admin.token only GETs from loopback are allowed");
 }
 
-function refuse(c: Context, status: 401 | 403 | 404 | 422 | 500, code: string, message: string): Response {
+function refuse(
+  c: Context,
+  status: 401 | 403 | 404 | 405 | 422 | 500,
+  code: string,
+  message: string,
+): Response {
   return c.json({ error: { code, message } }, status);
 }
 

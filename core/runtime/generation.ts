@@ -1,5 +1,6 @@
 import { ConfigError } from "sluice/plugin";
 import type { Problem } from "../../config/index.ts";
+import { formatPath, placeAt } from "../../config/node.ts";
 import type { RouteConfig } from "../../config/types.ts";
 import { createForwarder, type Forwarder } from "../forward/forwarder.ts";
 import { composeRoute } from "../pipeline/compose.ts";
@@ -119,10 +120,9 @@ export async function buildGeneration(
     });
   } catch (error) {
     if (!(error instanceof ConfigError)) throw error;
-    const place = config.upstreams[0]?.place ?? { file: config.file, line: 1, column: 1 };
-    return undo([
-      { severity: "error", place, path: ["upstreams", ...error.path].join("."), message: error.message },
-    ]);
+    const { root } = loaded.document;
+    const place = root === undefined ? { file: config.file, line: 1, column: 1 } : placeAt(root, error.path);
+    return undo([{ severity: "error", place, path: formatPath(error.path), message: error.message }]);
   }
 
   const setup = await setUpSteps(config.routes, {

@@ -12,6 +12,7 @@ import type { RootLog } from "../services/log.ts";
 import { createMetrics, type MetricsRegistry } from "../services/metrics.ts";
 import { createObserver } from "../services/observer.ts";
 import { addProcessMetrics } from "../services/process-metrics.ts";
+import { withinTime } from "../services/within-time.ts";
 import { AdminView } from "./admin-view.ts";
 import { ReadinessWatch, waitFor, type Wait } from "./drain.ts";
 import { buildGeneration, type GenerationServices, type RunningGeneration } from "./generation.ts";
@@ -69,6 +70,7 @@ class GatewayRuntime implements Runtime {
   #reloading: Promise<unknown> = Promise.resolve();
   #wait: Wait | undefined;
   #hurried = false;
+  #stopped: Promise<number> | undefined;
 
   constructor(options: RuntimeOptions, first: LoadedConfig) {
     const { clock, random, log } = options;
@@ -86,7 +88,7 @@ class GatewayRuntime implements Runtime {
     };
     this.#readiness = new ReadinessWatch(clock);
     this.#gateway = createGateway({
-      ...{ clock, random, observer: this.observer },
+      ...{ clock, random, observer: this.observer, pseudonym: this.#services.pseudonym },
       current: () => this.#current,
       ready: () => {
         this.#readiness.asked();
@@ -97,6 +99,12 @@ class GatewayRuntime implements Runtime {
       this.#current = generation;
       accessLog = generation.loaded.config.log.access;
     };
+    this.#metrics.sampled(
+      "counter",
+      "sluice_log_lines_dropped_total",
+      "Log lines dropped because nobody read them.",
+      () => [{ labels: {}, value: log.dropped }],
+    );
     const refusals = this.#metrics.counterCells(
       "refused_connections_total",
       "Connections refused, by cause.",
@@ -129,12 +137,8 @@ class GatewayRuntime implements Runtime {
 
   async start(loaded: LoadedConfig): Promise<void> {
     const { log } = this.#options;
-    const built = await buildGeneration(1, loaded, this.#services);
-    if (!built.ok) {
-      loaded.release();
-      throw new StartError("the configuration cannot be set up", built.problems);
-    }
-    this.#takeOver(built.generation);
+    const generation = await this.#build(1, loaded);
+    this.#takeOver(generation);
     try {
       const admin = await this.#admin.prepare(adminListeners(loaded.config.admin));
       try {
@@ -145,7 +149,7 @@ class GatewayRuntime implements Runtime {
       }
       admin.commit();
     } catch (error) {
-      await built.generation.retire();
+      await generation.retire();
       throw error;
     }
     await this.#watcher.watch(loaded.files);
@@ -163,59 +167,79 @@ class GatewayRuntime implements Runtime {
   }
 
   async #reload(trigger: string): Promise<ReloadResult> {
-    const { file, env, builtins, log, clock } = this.#options;
+    const { log, clock } = this.#options;
     const begun = clock.monotonic();
     const number = this.#current.number;
     if (this.#state !== "ready")
       return { ok: false, generation: number, errors: ["the gateway is not running"] };
-    const cwd = process.cwd();
-    const rejected = (errors: readonly string[]): ReloadResult => {
-      const result: ReloadResult = { ok: false, generation: number, errors };
-      log.error({ trigger, generation: number, errors }, "reload rejected");
-      this.#adminView.reloaded(result);
-      return result;
-    };
-
-    const outcome = await loadConfig(file, env, builtins);
-    // A broken file is watched as well: mending it is the next thing that happens to it.
-    await this.#watcher.watch(
-      outcome.ok ? outcome.loaded.files : [...new Set([...outcome.files, ...this.#current.loaded.files])],
-    );
-    if (!outcome.ok) return rejected(outcome.problems.map((problem) => formatProblem(problem, cwd)));
-    const { loaded } = outcome;
-    const built = await buildGeneration(number + 1, loaded, this.#services);
-    if (!built.ok) {
-      loaded.release();
-      return rejected(built.problems.map((problem) => formatProblem(problem, cwd)));
-    }
+    let result: ReloadResult;
     try {
-      const admin = await this.#admin.prepare(adminListeners(loaded.config.admin));
-      const listeners = await this.#listeners.prepare(loaded.config.listeners).catch((error: unknown) => {
-        admin.abort();
-        throw error;
-      });
-      const old = this.#current;
-      this.#takeOver(built.generation);
-      listeners.commit();
-      admin.commit();
-      log.configure(loaded.config.log);
-      void old.retire();
+      const warnings = await this.#replace(number + 1);
+      const ms = Math.round(clock.monotonic() - begun);
+      log.info({ trigger, generation: number + 1, warnings, ms }, "reloaded");
+      result = { ok: true, generation: number + 1, warnings };
     } catch (error) {
-      await built.generation.retire();
-      if (!(error instanceof StartError)) throw error;
-      return rejected([error.message]);
+      const errors = reasonsOf(error);
+      const defect = error instanceof StartError ? {} : { err: error };
+      log.error({ trigger, generation: number, errors, ...defect }, "reload rejected");
+      result = { ok: false, generation: number, errors };
     }
-    const warnings = loaded.warnings.map((problem) => formatProblem(problem, cwd));
-    const result: ReloadResult = { ok: true, generation: number + 1, warnings };
-    log.info(
-      { trigger, generation: number + 1, warnings, ms: Math.round(clock.monotonic() - begun) },
-      "reloaded",
-    );
     this.#adminView.reloaded(result);
     return result;
   }
 
-  async shutdown(): Promise<number> {
+  /** Answers the warnings. @throws StartError with what is wrong; nothing has changed then */
+  async #replace(number: number): Promise<readonly string[]> {
+    const { file, env, builtins, log } = this.#options;
+    const before = await this.#watcher.signatures();
+    const outcome = await loadConfig(file, env, builtins);
+    // A broken file is watched as well: mending it is the next thing that happens to it.
+    await this.#watcher.watch(
+      outcome.ok ? outcome.loaded.files : [...new Set([...outcome.files, ...this.#current.loaded.files])],
+      before,
+    );
+    if (!outcome.ok) throw new StartError("the configuration is invalid", outcome.problems);
+    const { loaded } = outcome;
+    const generation = await this.#build(number, loaded);
+    try {
+      const admin = await this.#admin.prepare(adminListeners(loaded.config.admin));
+      try {
+        const listeners = await this.#listeners.prepare(loaded.config.listeners);
+        // A drain may have begun meanwhile: what it has closed must not be opened again.
+        if (this.#state === "draining") {
+          listeners.abort();
+          throw new StartError("the gateway is shutting down");
+        }
+        const old = this.#current;
+        this.#takeOver(generation);
+        listeners.commit();
+        admin.commit();
+        log.configure(loaded.config.log);
+        void old.retire();
+      } catch (error) {
+        admin.abort();
+        throw error;
+      }
+    } catch (error) {
+      await generation.retire();
+      throw error;
+    }
+    return loaded.warnings.map((problem) => formatProblem(problem, process.cwd()));
+  }
+
+  /** @throws StartError with every problem; nothing of the configuration is held then */
+  async #build(number: number, loaded: LoadedConfig): Promise<RunningGeneration> {
+    const built = await buildGeneration(number, loaded, this.#services);
+    if (built.ok) return built.generation;
+    loaded.release();
+    throw new StartError("the configuration cannot be set up", built.problems);
+  }
+
+  shutdown(): Promise<number> {
+    return (this.#stopped ??= this.#shutdown());
+  }
+
+  async #shutdown(): Promise<number> {
     const { log, clock } = this.#options;
     const grace = this.#current.loaded.config.shutdownTimeout;
     this.#state = "draining";
@@ -232,12 +256,9 @@ class GatewayRuntime implements Runtime {
     );
     this.#listeners.close();
     await this.#waitFor(() => this.#gateway.active === 0, 1_000, true);
-    await this.#reloading;
-    // A plugin whose close hangs must not keep the process.
-    const closed = this.#current.retire();
-    let isClosed = false;
-    void closed.then(() => (isClosed = true));
-    await this.#waitFor(() => isClosed, 5_000, true);
+    // A plugin whose setup or close hangs must not keep the process.
+    await this.#atMost(this.#reloading, 1_000);
+    await this.#atMost(this.#current.retire(), 5_000);
     this.#admin.close();
     log.info({ cut, ms: Math.round(clock.monotonic() - begun) }, "stopped");
     return cut;
@@ -246,6 +267,10 @@ class GatewayRuntime implements Runtime {
   cutNow(): void {
     this.#hurried = true;
     this.#wait?.hurry();
+  }
+
+  async #atMost(work: Promise<unknown>, limit: number): Promise<void> {
+    await withinTime(this.#options.clock, work, limit, () => new Error("it took too long")).catch(ignore);
   }
 
   async #waitFor(holds: () => boolean, limit: number, patient = false): Promise<void> {
@@ -261,3 +286,13 @@ class GatewayRuntime implements Runtime {
 function adminListeners(admin: AdminConfig | undefined): readonly ListenerConfig[] {
   return admin === undefined ? [] : [{ ...defaultListener(admin.place), address: admin.address }];
 }
+
+/** What is wrong, one line each. */
+function reasonsOf(error: unknown): readonly string[] {
+  if (error instanceof StartError && error.problems.length > 0)
+    return error.problems.map((problem) => formatProblem(problem, process.cwd()));
+  return [error instanceof Error ? error.message : String(error)];
+}
+
+/** The process ends all the same. */
+function ignore(): void {}

@@ -2,9 +2,12 @@ import { ConfigError, type Clock, type PluginInstance, type Services } from "slu
 import type { Problem } from "../../config/index.ts";
 import type { RouteConfig, StepConfig } from "../../config/types.ts";
 import type { ReadyStep } from "../pipeline/types.ts";
+import { withinTime } from "../services/within-time.ts";
 
 /** How long one step's `setup` may take, milliseconds. */
 const SETUP_TIMEOUT_MS = 30_000;
+/** How long one step's `close` is waited for: those after it must have their turn before the process ends. */
+const CLOSE_TIMEOUT_MS = 3_000;
 
 export interface StepSet {
   /** A route's steps, in order. */
@@ -35,21 +38,15 @@ export async function setUpSteps(
   const ready = new Map<string, ReadyStep>();
   const problems: Problem[] = [];
   const close = async (): Promise<void> => {
-    for (const step of [...ready.values()].reverse()) {
-      try {
-        await step.instance.close?.();
-      } catch (error) {
-        options.closeFailed(step.config, error);
-      }
-    }
+    for (const { config, instance } of [...ready.values()].reverse())
+      await closeInstance(config, instance, options);
   };
 
   const failed = new Set<string>();
   for (const config of routes.flatMap((route) => route.steps)) {
     if (ready.has(config.key) || failed.has(config.key)) continue;
     try {
-      const instance = await withinTime(options.clock, setUp(config, options.services(config)));
-      ready.set(config.key, { config, instance });
+      ready.set(config.key, { config, instance: await setUpInTime(config, options) });
     } catch (error) {
       failed.add(config.key);
       problems.push(problemOf(config, error));
@@ -73,6 +70,15 @@ export async function setUpSteps(
   };
 }
 
+/** An instance that comes too late is closed when it comes: nobody else knows of it. */
+function setUpInTime(config: StepConfig, options: SetupOptions): Promise<PluginInstance> {
+  const work = setUp(config, options.services(config));
+  return withinTime(options.clock, work, SETUP_TIMEOUT_MS, () => {
+    work.then((late) => closeInstance(config, late, options)).catch(ignore);
+    return new ConfigError(`its setup did not end within ${SETUP_TIMEOUT_MS / 1000} s`);
+  });
+}
+
 async function setUp(config: StepConfig, services: Services): Promise<PluginInstance> {
   const instance: unknown = await config.definition.setup(config.options, services);
   if (!isInstance(instance))
@@ -82,25 +88,32 @@ async function setUp(config: StepConfig, services: Services): Promise<PluginInst
   return instance;
 }
 
+/** Never rejects. */
+async function closeInstance(
+  config: StepConfig,
+  instance: PluginInstance,
+  { clock, closeFailed }: SetupOptions,
+): Promise<void> {
+  try {
+    const closing = instance.close?.();
+    if (closing === undefined) return;
+    const late = (): Error => new Error(`its close did not end within ${CLOSE_TIMEOUT_MS / 1000} s`);
+    await withinTime(clock, Promise.resolve(closing), CLOSE_TIMEOUT_MS, late);
+  } catch (error) {
+    closeFailed(config, error);
+  }
+}
+
 function isInstance(value: unknown): value is PluginInstance {
   return (
     typeof value === "object" && value !== null && "handle" in value && typeof value.handle === "function"
   );
 }
 
-function withinTime<T>(clock: Clock, work: Promise<T>): Promise<T> {
-  return new Promise((resolve, reject) => {
-    const cancel = clock.setTimeout(
-      () => reject(new ConfigError(`its setup did not end within ${SETUP_TIMEOUT_MS / 1000} s`)),
-      SETUP_TIMEOUT_MS,
-    );
-    work.then(resolve, reject).finally(cancel);
-  });
-}
-
 function problemOf(step: StepConfig, error: unknown): Problem {
-  const path = error instanceof ConfigError ? error.path : [];
-  const message = error instanceof Error ? error.message : String(error);
+  // A plugin in JavaScript may have given it anything.
+  const path = error instanceof ConfigError && Array.isArray(error.path) ? error.path : [];
+  const message = messageOf(error);
   return {
     severity: "error",
     place: step.placeOf(path),
@@ -108,3 +121,15 @@ function problemOf(step: StepConfig, error: unknown): Problem {
     message: `plugin "${step.plugin}" refuses its configuration: ${message}`,
   };
 }
+
+/** What was thrown, in words; it may be anything. */
+function messageOf(thrown: unknown): string {
+  try {
+    return thrown instanceof Error ? thrown.message : String(thrown);
+  } catch {
+    return "it threw what cannot be shown";
+  }
+}
+
+/** Its setup has failed already, and was told of. */
+function ignore(): void {}

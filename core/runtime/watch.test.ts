@@ -49,3 +49,21 @@ test("a file that an editor replaces is seen", async () => {
   expect(count()).toBe(1);
   rmSync(dir, { recursive: true });
 });
+
+test("a change that came while the files were read is reported", async () => {
+  const dir = mkdtempSync(join(tmpdir(), "sluice-watch-"));
+  const [file, added] = [join(dir, "a.yaml"), join(dir, "b.yaml")];
+  writeFileSync(file, "one");
+  writeFileSync(added, "one");
+  const clock = createFakeClock();
+  let changes = 0;
+  const watcher = createFileWatcher(clock, () => changes++);
+  await watcher.watch([file]);
+  const before = await watcher.signatures();
+  writeFileSync(file, "two two");
+  await watcher.watch([file, added], before);
+  for (let i = 0; i < 4; i++) await watcher.look();
+  expect(changes).toBe(1);
+  watcher.close();
+  rmSync(dir, { recursive: true });
+});

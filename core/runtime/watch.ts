@@ -4,10 +4,15 @@ import type { Clock } from "sluice/plugin";
 /** Milliseconds between two looks. */
 const EVERY_MS = 500;
 
+/** What files looked like at one time. */
+export type Signatures = ReadonlyMap<string, string>;
+
 /** Looks at files and reports when they have changed and come to rest. */
 export interface FileWatcher {
-  /** The files to look at from now on; what they look like now counts as known. */
-  watch(files: readonly string[]): Promise<void>;
+  /** What the watched files look like now; taken before they are read, so that a change meanwhile is seen. */
+  signatures(): Promise<Signatures>;
+  /** The files to look at from now on. What they looked like in `before`, or else look like now, counts as known. */
+  watch(files: readonly string[], before?: Signatures): Promise<void>;
   /** Looks now instead of at the next turn; a look under way is awaited. */
   look(): Promise<void>;
   close(): void;
@@ -34,7 +39,7 @@ export function createFileWatcher(clock: Clock, changed: () => void): FileWatche
   const compare = async (): Promise<void> => {
     if (files.length === 0) return;
     const mine = turn;
-    const now = await signature(files);
+    const now = textOf(files, await signaturesOf(files));
     // `watch` was called meanwhile: this look belongs to the past.
     if (mine !== turn) return;
     const atRest = now === last;
@@ -46,14 +51,15 @@ export function createFileWatcher(clock: Clock, changed: () => void): FileWatche
   const stop = clock.setInterval(() => void look(), EVERY_MS);
 
   return {
-    async watch(next) {
+    signatures: () => signaturesOf(files),
+    async watch(next, before) {
       turn++;
       const mine = turn;
-      const now = await signature(next);
+      const now = await signaturesOf(next);
       if (mine !== turn) return;
       files = next;
-      known = now;
-      last = now;
+      known = textOf(next, before === undefined ? now : new Map([...now, ...before]));
+      last = textOf(next, now);
     },
     look,
     close() {
@@ -64,16 +70,18 @@ export function createFileWatcher(clock: Clock, changed: () => void): FileWatche
   };
 }
 
-async function signature(files: readonly string[]): Promise<string> {
-  const parts = await Promise.all(
-    files.map(async (file) => {
-      try {
-        const { mtimeMs, size, ino } = await stat(file);
-        return `${mtimeMs}/${size}/${ino}`;
-      } catch {
-        return "absent";
-      }
-    }),
-  );
-  return parts.join("|");
+async function signaturesOf(files: readonly string[]): Promise<Signatures> {
+  const entries = files.map(async (file): Promise<[string, string]> => {
+    try {
+      const { mtimeMs, size, ino } = await stat(file);
+      return [file, `${mtimeMs}/${size}/${ino}`];
+    } catch {
+      return [file, "absent"];
+    }
+  });
+  return new Map(await Promise.all(entries));
+}
+
+function textOf(files: readonly string[], signatures: Signatures): string {
+  return files.map((file) => signatures.get(file)).join("|");
 }

@@ -1,7 +1,7 @@
 import { type Clock, CONSUMER, SluiceError, TENANT, TRACE_ID } from "sluice/plugin";
 import type { Rejection, Sent } from "../listener/inbound.ts";
 import type { GatewayExchange } from "../pipeline/types.ts";
-import { maskQuery } from "./mask.ts";
+import { MASK, maskQuery } from "./mask.ts";
 
 /** Longest piece of a client's text that a line carries. */
 const MAX_TEXT = 512;
@@ -26,8 +26,16 @@ export function blame(exchange: GatewayExchange, sent: Sent): Blame | undefined 
   return undefined;
 }
 
-/** The line of a finished request: JSON, keys in a fixed order, absent values left out. */
-export function accessLine(exchange: GatewayExchange, sent: Sent, clock: Clock): string {
+/**
+ * The line of a finished request: JSON, keys in a fixed order, absent values left out.
+ * @param redacts whether the values of a header are masked.
+ */
+export function accessLine(
+  exchange: GatewayExchange,
+  sent: Sent,
+  clock: Clock,
+  redacts: (name: string) => boolean,
+): string {
   const { record, request, response } = exchange;
   const end = clock.monotonic();
   const blamed = blame(exchange, sent);
@@ -42,8 +50,8 @@ export function accessLine(exchange: GatewayExchange, sent: Sent, clock: Clock):
     tenant: exchange.get(TENANT),
     protocol: exchange.protocol === "http" ? undefined : exchange.protocol,
     http: exchange.httpVersion,
-    method: request.method,
-    host: short(request.authority),
+    method: short(request.method),
+    host: redacts("host") ? MASK : short(request.authority),
     target: maskedTarget(request.rawTarget),
     route: exchange.route === "" ? undefined : exchange.route,
     status: response?.status ?? 0,
@@ -60,7 +68,7 @@ export function accessLine(exchange: GatewayExchange, sent: Sent, clock: Clock):
     failed: blamed?.failed,
     reason: blamed?.reason,
     step: record.failedStep,
-    user_agent: short(request.headers.get("user-agent")),
+    user_agent: redacts("user-agent") ? MASK : short(request.headers.get("user-agent")),
   });
 }
 
@@ -86,7 +94,8 @@ function grpcStatus(exchange: GatewayExchange): number | undefined {
   const response = exchange.response;
   if (response === undefined || exchange.protocol === "http") return undefined;
   const status = response.body?.trailers?.get("grpc-status") ?? response.headers.get("grpc-status");
-  return status === undefined ? undefined : Number(status);
+  // An upstream may have written anything; no status is clearer than a wrong one.
+  return status !== undefined && /^\d{1,3}$/.test(status) ? Number(status) : undefined;
 }
 
 function maskedTarget(target: string): string {

@@ -5,7 +5,7 @@ export interface Keep {
 }
 
 export interface KeepScope {
-  /** The value under `key`; made by the first scope that asks for it. */
+  /** The value under `key`; made by the first scope that asks for it. @throws Error once it was released */
   keep<T>(key: string, create: () => T, close?: (value: T) => void | Promise<void>): T;
   /** Gives up what this scope uses, the last taken first. Failures to close are handed to `failed`. */
   release(failed: (key: string, error: unknown) => void): Promise<void>;
@@ -22,8 +22,11 @@ export function createKeep(): Keep {
   return {
     scope() {
       const used = new Set<string>();
+      let released = false;
       return {
         keep<T>(key: string, create: () => T, close?: (value: T) => void | Promise<void>): T {
+          // Nobody would ever give it up again.
+          if (released) throw new Error(`${key} was asked for after its configuration had gone`);
           let kept = all.get(key);
           if (kept === undefined) {
             const value = create();
@@ -38,6 +41,7 @@ export function createKeep(): Keep {
           return kept.value as T;
         },
         async release(failed) {
+          released = true;
           const keys = [...used].reverse();
           used.clear();
           for (const key of keys) {

@@ -1,5 +1,6 @@
 import pino from "pino";
 import type { Clock, Log } from "sluice/plugin";
+import { inertJson } from "./escape.ts";
 import { masked } from "./mask.ts";
 import { prettyLine } from "./pretty.ts";
 
@@ -11,6 +12,10 @@ export interface LogSink {
   write(line: string, urgent: boolean): void;
   /** Writes what is held back; resolves once it is out, or nobody reads it. */
   close(): Promise<void>;
+  /** Lines that nobody took, so far. @default none are dropped */
+  readonly dropped?: number;
+  /** Set by the log: called when lines are taken again, with the number of those that were dropped meanwhile. */
+  onResumed?: (dropped: number) => void;
 }
 
 export interface LogOptions {
@@ -28,24 +33,32 @@ export interface RootLog extends Log {
   setLevel(level: LogLevel): void;
   /** A line that is already JSON, without its newline; for the access log. */
   raw(line: string): void;
+  /** Whether the operator asked for the values of a header or query parameter to be masked; lower-case. */
+  redacts(name: string): boolean;
+  /** Lines that were dropped because nobody read them. */
+  readonly dropped: number;
   /** Resolves once every line is out, or nobody reads them. */
   close(): Promise<void>;
 }
 
 const LEVELS: readonly LogLevel[] = ["debug", "info", "warn", "error"];
+/** The keys of every line; a field of such a name would stand in the line twice. */
+const RESERVED: ReadonlySet<string> = new Set(["level", "time", "msg"]);
 
 /** A log over `sink`; JSON lines by pino, or lines for people. */
 export function createLog(sink: LogSink, clock: Clock, options: LogOptions): RootLog {
   let format = options.format;
   let redact: ReadonlySet<string> = new Set(options.redact);
   const emit = (line: string, urgent: boolean): void =>
-    sink.write(format === "json" ? line : prettyLine(line), urgent);
+    sink.write(format === "json" ? inertJson(line) : prettyLine(line), urgent);
   const logger = pino(
     {
       base: null,
       level: options.level,
       timestamp: () => `,"time":"${new Date(clock.now()).toISOString()}"`,
       formatters: { level: (label) => ({ level: label }) },
+      // Errors are plain data by then, causes included; the library's own form would lose their type.
+      serializers: { err: (described: unknown) => described },
     },
     { write: (line: string) => emit(line, true) },
   );
@@ -54,7 +67,7 @@ export function createLog(sink: LogSink, clock: Clock, options: LogOptions): Roo
     (bindings: Readonly<Record<string, string>>, level: LogLevel) =>
     (fields: object, message: string): void => {
       if (!logger.isLevelEnabled(level)) return;
-      logger[level]({ ...bindings, ...(masked(fields, redact) as object) }, message);
+      logger[level](lineFields(bindings, fields, redact), wordsOf(message));
     };
   const bind = (bindings: Readonly<Record<string, string>>): Log => ({
     debug: at(bindings, "debug"),
@@ -65,6 +78,9 @@ export function createLog(sink: LogSink, clock: Clock, options: LogOptions): Roo
   const setLevel = (level: LogLevel): void => {
     logger.level = level;
   };
+
+  sink.onResumed = (dropped) =>
+    logger.warn({ dropped }, "log lines were dropped, nobody read them for a while");
 
   return {
     ...bind({}),
@@ -81,6 +97,32 @@ export function createLog(sink: LogSink, clock: Clock, options: LogOptions): Roo
     raw(line) {
       emit(`${line}\n`, false);
     },
+    redacts: (name) => redact.has(name),
+    get dropped() {
+      return sink.dropped ?? 0;
+    },
     close: () => sink.close(),
   };
+}
+
+/** The message, or what a plugin in JavaScript gave for one. */
+function wordsOf(message: unknown): string {
+  const words = masked(message);
+  return typeof words === "string" ? words : (JSON.stringify(words) ?? "");
+}
+
+/** What a line says beside its level, time and message. Bindings come first, and no field takes their place. */
+function lineFields(
+  bindings: Readonly<Record<string, string>>,
+  fields: unknown,
+  redact: ReadonlySet<string>,
+): Record<string, unknown> {
+  const line: Record<string, unknown> = { ...bindings };
+  const copy = masked(fields instanceof Error ? { err: fields } : fields, redact);
+  // A plugin in JavaScript may pass anything.
+  const isPlain = typeof copy === "object" && copy !== null && !Array.isArray(copy);
+  if (!isPlain && copy !== undefined) line["value"] = copy;
+  for (const [key, value] of isPlain ? Object.entries(copy) : [])
+    line[RESERVED.has(key) || Object.hasOwn(line, key) ? `${key}_` : key] = value;
+  return line;
 }

@@ -1,43 +1,135 @@
 /** What stands for a value that nobody may read. */
 export const MASK = "***";
 
-// Whole words of a name, so that `token_count` of a usage report is no secret and `admin_token` is one.
+/** Longest text of a log field, in UTF-16 units. */
+const MAX_TEXT = 16_384;
+/** Items of a list, or fields of an object, that a log line carries. */
+const MAX_ITEMS = 100;
+const MAX_DEPTH = 6;
+/** Stands for what threw when it was looked at. */
+const UNREADABLE = "(unreadable)";
+
+// Whole words at a name's end, so that `token_count` of a usage report is no secret and `admin_token` is one.
 const SECRET_NAME =
-  /(^|[-_.])(authorization|cookie|set-cookie|password|passwd|secret|token|api[-_]?key|apikey|credential|credentials|private[-_]?key|session|signature)$/i;
+  /(^|[-_.])(authorization|cookies?|set-cookie|password|passwd|passphrase|pwd|secrets?|token|jwt|api[-_]?key|apikey|credentials?|private[-_]?key|session|signature)$/i;
 
 /** Whether a header, query or configuration key of that name holds a secret. */
 export function isSecretName(name: string): boolean {
-  return SECRET_NAME.test(name);
+  if (SECRET_NAME.test(name)) return true;
+  // `accessToken` has two words.
+  return /[a-z\d][A-Z]/.test(name) && SECRET_NAME.test(name.replace(/([a-z\d])(?=[A-Z])/g, "$1-"));
 }
 
 /**
- * A copy of `value` with everything under a secret-looking name masked; for log fields. Errors become their
- * message, stack and cause; depth and breadth are bounded, cycles are cut.
+ * A copy of `value` with everything under a secret-looking name masked, and the secrets in its texts; for log
+ * fields. Errors become their message, stack and cause; depth, breadth and length are bounded, cycles are cut.
+ * It never throws, whatever the value does when it is looked at.
  */
 export function masked(value: unknown, extra: ReadonlySet<string> = NONE, depth = 0): unknown {
-  if (value instanceof Error) return describeError(value, depth);
-  if (typeof value === "bigint") return value.toString();
-  if (typeof value === "function" || typeof value === "symbol") return String(value);
-  if (typeof value !== "object" || value === null) return value;
-  if (depth >= 6) return "…";
-  if (Array.isArray(value)) return value.slice(0, 100).map((item) => masked(item, extra, depth + 1));
-  if (value instanceof Date) return value.toISOString();
-  const entries = value instanceof Map ? value.entries() : Object.entries(value);
-  const copy: Record<string, unknown> = {};
-  for (const [key, item] of entries) {
-    const name = String(key);
-    copy[name] = isSecretName(name) || extra.has(name.toLowerCase()) ? MASK : masked(item, extra, depth + 1);
+  try {
+    return copyOf(value, extra, depth);
+  } catch {
+    return UNREADABLE;
   }
-  return copy;
 }
 
 const NONE: ReadonlySet<string> = new Set();
 
-function describeError(error: Error, depth: number): Record<string, unknown> {
-  const described: Record<string, unknown> = { type: error.name, message: error.message };
-  if (error.stack !== undefined) described["stack"] = error.stack;
-  if (error.cause !== undefined && depth < 6) described["cause"] = masked(error.cause, NONE, depth + 1);
+function copyOf(value: unknown, extra: ReadonlySet<string>, depth: number): unknown {
+  if (typeof value === "string") return maskText(value);
+  if (typeof value === "bigint" || typeof value === "symbol") return String(value);
+  if (typeof value === "function") return `(function ${value.name})`;
+  if (typeof value !== "object" || value === null) return value;
+  if (value instanceof Error) return describeError(value, extra, depth);
+  if (depth >= MAX_DEPTH) return "…";
+  if (value instanceof Date) return Number.isNaN(value.getTime()) ? "Invalid Date" : value.toISOString();
+  if (value instanceof URL) return maskText(value.href);
+  if (ArrayBuffer.isView(value) || value instanceof ArrayBuffer) return `(${value.byteLength} bytes)`;
+  if (Array.isArray(value) || value instanceof Set) return listOf(value, extra, depth);
+  if (value instanceof Map || value instanceof Headers || value instanceof URLSearchParams)
+    return fieldsOf(value.entries(), extra, depth);
+  return fieldsOf(readable(value), extra, depth);
+}
+
+function listOf(items: Iterable<unknown>, extra: ReadonlySet<string>, depth: number): unknown[] {
+  const copy: unknown[] = [];
+  for (const item of items) {
+    if (copy.length === MAX_ITEMS) {
+      copy.push("…");
+      break;
+    }
+    // One entry of a header list.
+    const isField = Array.isArray(item) && item.length === 2 && typeof item[0] === "string";
+    copy.push(
+      isField && isSecret(item[0] as string, extra) ? [item[0], MASK] : masked(item, extra, depth + 1),
+    );
+  }
+  return copy;
+}
+
+function fieldsOf(
+  entries: Iterable<readonly [unknown, unknown]>,
+  extra: ReadonlySet<string>,
+  depth: number,
+): Record<string, unknown> {
+  const copy: Record<string, unknown> = {};
+  let count = 0;
+  for (const [key, item] of entries) {
+    if (count++ === MAX_ITEMS) {
+      copy["…"] = "…";
+      break;
+    }
+    const name = String(key);
+    copy[name] = isSecret(name, extra) ? MASK : masked(item, extra, depth + 1);
+  }
+  return copy;
+}
+
+/** An object's own fields; one whose getter throws costs that field alone. */
+function* readable(value: object): Generator<[string, unknown]> {
+  for (const key of Object.keys(value)) {
+    let item: unknown;
+    try {
+      item = (value as Record<string, unknown>)[key];
+    } catch {
+      item = UNREADABLE;
+    }
+    yield [key, item];
+  }
+}
+
+function isSecret(name: string, extra: ReadonlySet<string>): boolean {
+  return isSecretName(name) || extra.has(name.toLowerCase());
+}
+
+function describeError(error: Error, extra: ReadonlySet<string>, depth: number): Record<string, unknown> {
+  // Somebody else's errors may hold anything there.
+  const { name, message, code, stack, cause } = error as unknown as Record<string, unknown>;
+  const described: Record<string, unknown> = { type: String(name), message: maskText(String(message)) };
+  if (typeof code === "string" || typeof code === "number") described["code"] = code;
+  if (typeof stack === "string") described["stack"] = maskText(stack);
+  if (depth >= MAX_DEPTH) return described;
+  if (cause !== undefined) described["cause"] = masked(cause, extra, depth + 1);
+  if (error instanceof AggregateError) described["errors"] = masked(error.errors, extra, depth + 1);
   return described;
+}
+
+/** A credential behind its scheme. Prose about a scheme ("basic authentication") has no such characters. */
+const CREDENTIAL = /\b(bearer|basic)\s{1,8}(?=\S*[\d=_~+/])[\w.~+/=-]{8,}/gi;
+
+/** A text, shortened where it is long, without what shows itself as a secret: credentials, the queries of URLs. */
+export function maskText(text: string): string {
+  const shown = text.length > MAX_TEXT ? `${text.slice(0, MAX_TEXT)}…` : text;
+  const urls = shown.includes("://") ? shown.replace(/[^\s"'<>`]+/g, maskUrl) : shown;
+  return urls.replace(CREDENTIAL, `$1 ${MASK}`);
+}
+
+function maskUrl(word: string): string {
+  const scheme = word.indexOf("://");
+  if (scheme === -1) return word;
+  const plain = word.replace(/:\/\/[^/?#]*@/g, `://${MASK}@`);
+  const query = plain.indexOf("?", scheme);
+  return query === -1 ? plain : plain.slice(0, query) + maskQuery(plain.slice(query));
 }
 
 /** A query string with every value masked: `?q=***&page=***`. */

@@ -52,6 +52,9 @@ interface Sample {
   readonly metricName?: string;
 }
 
+/** One illegal name would make the whole text unreadable for whoever scrapes. `le` is a histogram's own. */
+const LABEL = /^(?!__|le$)[A-Za-z_][A-Za-z0-9_]*$/;
+
 /** The label sets of one metric, bounded. */
 class Family<T> {
   readonly cells = new Map<string, { labels: Record<string, string>; cell: T }>();
@@ -60,8 +63,15 @@ class Family<T> {
   readonly #make: () => T;
 
   constructor(names: readonly string[], make: () => T) {
+    for (const name of names)
+      if (!LABEL.test(name)) throw new TypeError(`illegal label name ${JSON.stringify(name)}`);
     this.#names = names;
     this.#make = make;
+  }
+
+  /** By name: who asks for a metric again may list its labels in another order. */
+  named(given: Readonly<Record<string, string>>): T {
+    return this.cell(this.#names.map((name) => given[name] ?? ""));
   }
 
   cell(values: readonly string[]): T {
@@ -166,20 +176,19 @@ export function createMetrics(): MetricsRegistry {
       const family = values(name, help, "counter", labels);
       return {
         inc(given = {}, by = 1) {
-          family.cell(labels.map((label) => given[label] ?? "")).value += by;
+          // A counter only grows, and one NaN would stay for ever.
+          if (by > 0 && Number.isFinite(by)) family.named(given).value += by;
         },
       };
     },
     gauge(name, help, labels = []): Gauge {
       const family = values(name, help, "gauge", labels);
-      const cellOf = (given: Readonly<Record<string, string>>): Cell =>
-        family.cell(labels.map((label) => given[label] ?? ""));
       return {
         set(value, given = {}) {
-          cellOf(given).value = value;
+          family.named(given).value = value;
         },
         inc(by = 1, given = {}) {
-          cellOf(given).value += by;
+          family.named(given).value += by;
         },
       };
     },
@@ -187,7 +196,7 @@ export function createMetrics(): MetricsRegistry {
       const family = histogram(name, help, labels, buckets);
       return {
         observe(value, given = {}) {
-          family.cell(labels.map((label) => given[label] ?? "")).observe(value);
+          if (Number.isFinite(value)) family.named(given).observe(value);
         },
       };
     },

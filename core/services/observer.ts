@@ -116,7 +116,7 @@ export function createObserver({ metrics, log, clock, accessLog }: ObserverOptio
       const begun = record.upstream !== undefined && record.upstreamStatus !== 0;
       if (begun && blamed?.failed === "upstream" && blamed.reason !== "status")
         upstreams.brokeOff(record.upstream!, blamed.reason);
-      if (accessLog()) log.raw(accessLine(exchange, sent, clock));
+      if (accessLog()) log.raw(accessLine(exchange, sent, clock, log.redacts));
       const cause = record.failure?.cause;
       if (cause !== undefined && record.failure !== undefined)
         log[record.failure.status >= 500 ? "error" : "debug"](
