@@ -1,7 +1,7 @@
 export { type ConfigDocument, readDocument } from "./document.ts";
 export type { NamedPlugin } from "./external-plugins.ts";
 export { jsonSchema } from "./json-schema.ts";
-export { maskedConfig } from "./masked.ts";
+export { maskedConfig, maskedRoutes } from "./masked.ts";
 export { formatPlace, formatProblem, type Problem } from "./problem.ts";
 export type { PluginRegistry } from "./registry.ts";
 export { validateDocument, type Validation } from "./validate.ts";

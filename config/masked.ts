@@ -44,6 +44,22 @@ export function maskedConfig(config: Config): object {
   return new Masker(secretTexts(config)).mask(plain) as object;
 }
 
+/** The routes in the order in which they are tried, in words like the YAML's, with every secret as `"***"`. */
+export function maskedRoutes(config: Config): readonly object[] {
+  const routes = config.routes.map((one) => {
+    const { name, match, rewrite, steps, action } = one;
+    return {
+      ...{ name, match: matchOf(match), rewrite },
+      steps: steps.map(({ key, plugin, when, onError, timeout }) => ({
+        ...{ step: key, plugin, on_error: onError, timeout_ms: timeout },
+        when: when === undefined ? undefined : conditionOf(when),
+      })),
+      action: { kind: action.kind, ...actionOf(action) },
+    };
+  });
+  return new Masker(secretTexts(config)).mask(routes) as object[];
+}
+
 function listener({ address, protocols, tls, proxyProtocol, probes, limits }: ListenerConfig): Plain {
   return {
     address: formatAddress(address),
@@ -63,12 +79,14 @@ function limitsOf(limits: Limits): Plain {
     header_bytes: formatSize(limits.headerBytes),
     header_count: limits.headerCount,
     body: formatSize(limits.body),
+    buffered_body: formatSize(limits.bufferedBody),
     url: formatSize(limits.url),
     streams: limits.streams,
     resets: limits.resets,
     header_timeout: formatDuration(limits.headerTimeout),
     body_timeout: formatDuration(limits.bodyTimeout),
     idle_timeout: formatDuration(limits.idleTimeout),
+    tunnel_timeout: formatDuration(limits.tunnelTimeout),
     connections: limits.connections,
     connections_per_address: limits.connectionsPerAddress,
   };
@@ -121,19 +139,14 @@ function upstream({
   };
 }
 
+function actionOf(action: RouteConfig["action"]): Plain {
+  if (action.kind === "upstream") return { upstream: action.upstream };
+  if (action.kind === "redirect") return { redirect: { to: action.location, status: action.status } };
+  const { status, headers, body } = action;
+  return { respond: { status, headers: Object.fromEntries(headers), body } };
+}
+
 function route({ name, match, rewrite, steps, action }: RouteConfig): Plain {
-  const answer: Plain =
-    action.kind === "upstream"
-      ? { upstream: action.upstream }
-      : action.kind === "redirect"
-        ? { redirect: { to: action.location, status: action.status } }
-        : {
-            respond: {
-              status: action.status,
-              headers: Object.fromEntries(action.headers),
-              body: action.body,
-            },
-          };
   return {
     // A name that the gateway gave is none that an operator may write.
     name: name.startsWith("routes[") ? undefined : name,
@@ -141,7 +154,7 @@ function route({ name, match, rewrite, steps, action }: RouteConfig): Plain {
     rewrite:
       rewrite === undefined ? undefined : { strip_prefix: rewrite.stripPrefix, replace: rewrite.replace },
     pipeline: steps.map(step),
-    ...answer,
+    ...actionOf(action),
   };
 }
 

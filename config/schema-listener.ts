@@ -15,6 +15,9 @@ const limitsSchema = z.strictObject({
   body: size()
     .prefault("4GiB")
     .describe("Bytes of a request body; 413. Bodies stream: this is no memory bound."),
+  buffered_body: size()
+    .prefault("8MiB")
+    .describe("Bytes of a request body that plugins may read before it is forwarded; 413. Held in memory, a request."),
   url: size().prefault("8KiB").describe("Bytes of a request target; 414."),
   streams: count(1, 2 ** 31 - 1)
     .prefault(128)
@@ -143,6 +146,7 @@ function limitsOf(value: z.output<typeof limitsSchema>): Limits {
     headerBytes: value.header_bytes,
     headerCount: value.header_count,
     body: value.body,
+    bufferedBody: value.buffered_body,
     url: value.url,
     streams: value.streams,
     resets: value.resets,

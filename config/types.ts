@@ -66,6 +66,8 @@ export interface Limits {
   readonly headerCount: number;
   /** Bytes of a request body; 413. @default 4 GiB (bodies stream: this is no memory bound) */
   readonly body: number;
+  /** Bytes of a request body that plugins may have read before it is forwarded; 413. @default 8 MiB */
+  readonly bufferedBody: number;
   /** Bytes of a request target; 414. @default 8192 */
   readonly url: number;
   /** Concurrent HTTP/2 streams a connection (SETTINGS_MAX_CONCURRENT_STREAMS). @default 128 */

@@ -19,6 +19,7 @@ test("a configuration without anything has the defaults that the reference names
           headerBytes: 65_536,
           headerCount: 100,
           body: 4 * 2 ** 30,
+          bufferedBody: 8 * 2 ** 20,
           url: 8_192,
           streams: 128,
           resets: 500,

@@ -33,7 +33,7 @@ test("the table of plugins has every built-in", () => {
 });
 
 test("the table of exit codes has every code", () => {
-  const codes = Array.from(readme.matchAll(/^\| (\d) \|/gm), ([, code]) => Number(code));
+  const codes = Array.from(readme.matchAll(/^\| (\d+) \|/gm), ([, code]) => Number(code));
   expect(codes).toEqual(Object.values(EXIT));
 });
 

@@ -26,9 +26,10 @@ export function createAdminApp(source: AdminSource): Hono<AdminEnv> {
   });
 
   app.get("/healthz", (c) => c.json({ status: source.live ? "ok" : "failing" }, source.live ? 200 : 503));
-  app.get("/readyz", (c) =>
-    c.json({ status: source.ready ? "ready" : "not ready" }, source.ready ? 200 : 503),
-  );
+  app.get("/readyz", (c) => {
+    const ready = source.ready(c.env.peer);
+    return c.json({ status: ready ? "ready" : "not ready" }, ready ? 200 : 503);
+  });
   app.get("/health", (c) => c.json(source.health()));
   app.get("/config", (c) => c.json(source.config()));
   app.get("/routes", (c) => c.json({ routes: source.routes() }));

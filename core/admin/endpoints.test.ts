@@ -10,7 +10,7 @@ import { VERSION } from "../version.ts";
 
 const AUTH = { authorization: "Bearer t0ken-for-tests" };
 const ADMIN = '{ address: 127.0.0.1:0, token: "${ADMIN_TOKEN}" }';
-const env = { ADMIN_TOKEN: "t0ken-for-tests", KEY: "key-from-env" };
+const env = { ADMIN_TOKEN: "t0ken-for-tests", KEY: "key-from-env", MATCHED: "matched-one", SENT: "sent-one" };
 const keyed = definePlugin({
   ...{ apiVersion: 1, name: "keyed", description: "Has a secret." },
   schema: z.strictObject({ api_key: z.string(), word: z.string() }),
@@ -28,7 +28,8 @@ routes:
     match: { path: /a/*, method: [GET] }
     pipeline: [{ keyed: { api_key: "\${KEY}", word: visible }, timeout: 2s }]
     upstream: app
-  - { respond: { status: 204 } }
+  - match: { header: { authorization: "\${MATCHED}" } }
+    respond: { status: 204, headers: { x-api-key: "\${SENT}" } }
 `;
 const start = (): Promise<TestRuntime> => testRuntime(yamlOf(ROUTES, ADMIN), { plugins: [keyed], env });
 const get = async (gateway: TestRuntime, path: string): Promise<unknown> =>
@@ -118,11 +119,14 @@ test("/routes and /upstreams are what requests meet", async () => {
   expect(await get(gateway, "/routes")).toMatchObject({
     routes: [
       {
-        ...{ name: "first", match: { path: "/a/*", methods: ["GET"] } },
+        ...{ name: "first", match: { path: "/a/*", method: ["GET"] } },
         steps: [{ step: "first[0]", plugin: "keyed", on_error: "fail", timeout_ms: 2_000 }],
         action: { kind: "upstream", upstream: "app" },
       },
-      { name: "routes[1]", steps: [], action: { kind: "respond", status: 204 } },
+      {
+        ...{ name: "routes[1]", match: { header: { authorization: "***" } }, steps: [] },
+        action: { kind: "respond", respond: { status: 204, headers: { "x-api-key": "***" } } },
+      },
     ],
   });
   expect(await get(gateway, "/upstreams")).toEqual({

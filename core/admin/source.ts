@@ -10,7 +10,8 @@ export interface AdminSource {
   /** Whether `admin.allow` lets this peer in. */
   allows(address: string): boolean;
   readonly live: boolean;
-  readonly ready: boolean;
+  /** @param checker the address that asks. */
+  ready(checker: string): boolean;
   /** Components, versions, uptime, the last reload. */
   health(): object;
   metricsText(): Promise<string>;

@@ -1,10 +1,10 @@
-import { parseArgs, type ParseArgsConfig } from "node:util";
-import type { AnyPlugin } from "sluice/plugin";
+import { parseArgs } from "node:util";
+import { type AnyPlugin, nearest } from "sluice/plugin";
 
 /** How the process ends; documented in the README. */
 export const EXIT = {
   ok: 0,
-  /** The configuration is invalid, or a check answered no. */
+  /** The configuration is invalid, a check answered no, or the output could not be written. */
   failed: 1,
   /** The command line is wrong. */
   usage: 2,
@@ -12,6 +12,8 @@ export const EXIT = {
   cannotStart: 3,
   /** Shutdown cut requests that had not finished within `shutdown_timeout`. */
   cut: 4,
+  /** A defect of Sluice, whose stack is on stderr: EX_SOFTWARE of sysexits(3). */
+  defect: 70,
 } as const;
 
 /** What a command may touch; nothing else of the process. */
@@ -28,6 +30,7 @@ export interface Command {
   /** As shown behind `sluice`. */
   readonly usage: string;
   readonly summary: string;
+  readonly options: Options;
   run(args: readonly string[], terminal: Terminal): Promise<number>;
 }
 
@@ -36,7 +39,19 @@ export class UsageError extends Error {
   override readonly name = "UsageError";
 }
 
-type Options = NonNullable<ParseArgsConfig["options"]>;
+/** An option as `parseArgs` takes it, with its line in `--help`. */
+export interface Option {
+  readonly type: "string" | "boolean";
+  readonly short?: string;
+  readonly default?: string;
+  readonly multiple?: boolean;
+  /** What stands for the value in `--help`. */
+  readonly value?: string;
+  readonly meaning: string;
+}
+
+export type Options = Readonly<Record<string, Option>>;
+
 type Parsed<T extends Options> = ReturnType<
   typeof parseArgs<{ options: T; allowPositionals: true; strict: true; args: string[] }>
 >;
@@ -56,10 +71,38 @@ function parsedOrRefused<T extends Options>(args: readonly string[], options: T)
   try {
     return parseArgs({ args: [...args], options, allowPositionals: true, strict: true });
   } catch (error) {
-    // Node's message goes on with advice about "--" that fits no command of ours.
-    throw new UsageError(error instanceof Error ? error.message.split(". ")[0]! : String(error));
+    throw new UsageError(refusal(error instanceof Error ? error.message : String(error), options));
   }
 }
 
+/** Node's words, without the advice behind them, which fits no command of ours. */
+function refusal(message: string, options: Options): string {
+  const unknown = /^Unknown option '(-[^']*)'/.exec(message)?.[1];
+  if (unknown !== undefined) return `unknown option ${unknown}${didYouMean(unknown, flagsOf(options))}`;
+  const first = message.split(/\.(?:\s|$)/)[0]!.replace(/is ambiguous$/, "missing");
+  return first.charAt(0).toLowerCase() + first.slice(1);
+}
+
+const flagsOf = (options: Options): string[] => [...Object.keys(options), "help"].map((name) => `--${name}`);
+
+/** ` (did you mean "validate"?)`, or nothing where no name is near. */
+export function didYouMean(word: string, names: Iterable<string>): string {
+  const near = nearest(word, names);
+  return near === undefined ? "" : ` (did you mean ${JSON.stringify(near)}?)`;
+}
+
 /** `-c FILE`, shared by the commands that read a configuration. */
-export const CONFIG_OPTION = { config: { type: "string", short: "c", default: "sluice.yaml" } } as const;
+export const CONFIG_OPTION = {
+  config: {
+    type: "string",
+    short: "c",
+    default: "sluice.yaml",
+    value: "FILE",
+    meaning: "the configuration, sluice.yaml by default",
+  },
+} as const satisfies Options;
+
+/** `--json`, shared by the commands that print facts. */
+export const JSON_OPTION = {
+  json: { type: "boolean", meaning: "prints JSON, for programs" },
+} as const satisfies Options;

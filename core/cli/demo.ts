@@ -11,8 +11,9 @@ export const demo: Command = {
   name: "demo",
   usage: "demo",
   summary: "runs a gateway in front of pretend HTTP, OpenAI, Anthropic and KServe upstreams",
+  options: {},
   async run(args, terminal) {
-    parse(args, {});
+    parse(args, demo.options);
     // Only here: its servers bring libraries that a gateway does not need.
     const { demoBanner, demoConfig, freePorts, startDemoUpstreams } = await import("../demo/index.ts");
     const upstreams = await startDemoUpstreams({ clock: systemClock, random: systemRandom });

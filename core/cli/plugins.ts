@@ -1,17 +1,22 @@
 import type { AnyPlugin } from "sluice/plugin";
 import { z } from "zod";
-import { type Command, EXIT, parse } from "./command.ts";
+import { type Command, didYouMean, EXIT, JSON_OPTION, parse } from "./command.ts";
 
 export const plugins: Command = {
   name: "plugins",
   usage: "plugins [NAME] [--json]",
   summary: "lists the built-in plugins with their options and defaults",
+  options: JSON_OPTION,
   run(args, { out, err, builtins }) {
-    const { values, positionals } = parse(args, { json: { type: "boolean" } }, 1);
+    const { values, positionals } = parse(args, JSON_OPTION, 1);
     const wanted = positionals[0];
     const shown = wanted === undefined ? builtins : builtins.filter((plugin) => plugin.name === wanted);
-    if (shown.length === 0) {
-      err(`sluice: there is no built-in plugin ${JSON.stringify(wanted)}`);
+    if (wanted !== undefined && shown.length === 0) {
+      const hint = didYouMean(
+        wanted,
+        builtins.map((plugin) => plugin.name),
+      );
+      err(`sluice: there is no built-in plugin ${JSON.stringify(wanted)}${hint}`);
       return Promise.resolve(EXIT.failed);
     }
     if (values.json === true) out(JSON.stringify(shown.map(asData), null, 2));

@@ -1,12 +1,13 @@
 import { COMMIT, COMMIT_DATE, VERSION } from "../version.ts";
-import { type Command, EXIT, parse } from "./command.ts";
+import { type Command, EXIT, JSON_OPTION, parse } from "./command.ts";
 
 export const version: Command = {
   name: "version",
   usage: "version [--json]",
   summary: "prints version, commit and runtime",
+  options: JSON_OPTION,
   run(args, { out }) {
-    const { values } = parse(args, { json: { type: "boolean" } });
+    const { values } = parse(args, JSON_OPTION);
     const facts = {
       version: VERSION,
       commit: COMMIT,

@@ -8,10 +8,8 @@ import {
 } from "@grpc/grpc-js";
 import { loadSync } from "@grpc/proto-loader";
 import { afterAll, expect, test } from "bun:test";
-import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { connect } from "node:http2";
-import { tmpdir } from "node:os";
-import { join } from "node:path";
+import { temporaryDir } from "../testing/temporary-dir.ts";
 import { inferRequest, readInferRequest } from "./kserve-messages.ts";
 import { MODEL } from "./kserve-model.ts";
 import { envelope, serveKserve } from "./kserve-server.ts";
@@ -61,10 +59,8 @@ afterAll(async () => {
 });
 
 function makeClient(): Client {
-  const dir = mkdtempSync(join(tmpdir(), "sluice-proto-"));
-  writeFileSync(join(dir, "kserve.proto"), PROTO);
-  const types = loadSync(join(dir, "kserve.proto"), { keepCase: true, longs: Number, defaults: true });
-  rmSync(dir, { recursive: true });
+  using dir = temporaryDir();
+  const types = loadSync(dir.write("kserve.proto", PROTO), { keepCase: true, longs: Number, defaults: true });
   const { inference } = loadPackageDefinition(types) as unknown as {
     inference: { GRPCInferenceService: new (host: string, creds: object) => Client };
   };

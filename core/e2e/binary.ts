@@ -1,6 +1,5 @@
-import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
-import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { type TemporaryDir, temporaryDir } from "../testing/temporary-dir.ts";
 import { ROOT } from "./paths.ts";
 
 /** The compiled binary, running in a directory of its own with no node_modules above it. */
@@ -14,8 +13,8 @@ export interface Binary extends AsyncDisposable {
   readonly admin: string;
   /** Every log line so far, parsed. */
   readonly lines: readonly LogLine[];
-  /** The first line, past or to come, for which `matches` holds. */
-  line(matches: (line: LogLine) => boolean): Promise<LogLine>;
+  /** The first line, past or to come, for which `matches` holds; of the past only lines from index `from` on. */
+  line(matches: (line: LogLine) => boolean, from?: number): Promise<LogLine>;
   write(name: string, content: string): void;
   signal(name: NodeJS.Signals): void;
   /** The exit code, once it has ended. */
@@ -26,11 +25,11 @@ export type LogLine = Readonly<Record<string, unknown>>;
 
 export const BINARY = process.env["SLUICE_BINARY"] ?? join(ROOT, "dist/sluice");
 
-/** A directory under the system's temporary one, holding `files`. */
-export function temporaryDir(files: Readonly<Record<string, string>> = {}): string {
-  const dir = mkdtempSync(join(tmpdir(), "sluice-e2e-"));
-  for (const [name, content] of Object.entries(files)) writeFileSync(join(dir, name), content);
-  return dir;
+/** How a process ended, and all that it said. */
+export interface Ended {
+  readonly code: number;
+  readonly stdout: string;
+  readonly stderr: string;
 }
 
 /** Runs the binary to its end. */
@@ -38,7 +37,7 @@ export async function runBinary(
   args: readonly string[],
   cwd: string,
   env: Readonly<Record<string, string>> = {},
-): Promise<{ code: number; stdout: string; stderr: string }> {
+): Promise<Ended> {
   const process_ = Bun.spawn([BINARY, ...args], {
     cwd,
     env: { PATH: "/usr/bin:/bin", ...env },
@@ -63,8 +62,17 @@ export async function startBinary(
   env: Readonly<Record<string, string>> = {},
 ): Promise<Binary> {
   const dir = temporaryDir({ "sluice.yaml": yaml, ...files });
+  try {
+    return await running(dir, env);
+  } catch (error) {
+    dir[Symbol.dispose]();
+    throw error;
+  }
+}
+
+async function running(dir: TemporaryDir, env: Readonly<Record<string, string>>): Promise<Binary> {
   const child = Bun.spawn([BINARY, "run", "-c", "sluice.yaml"], {
-    cwd: dir,
+    cwd: dir.path,
     env: { PATH: "/usr/bin:/bin", ...env },
     stdout: "pipe",
     stderr: "pipe",
@@ -79,8 +87,8 @@ export async function startBinary(
   });
   const errors = new Response(child.stderr).text();
 
-  const line = (matches: (line: LogLine) => boolean): Promise<LogLine> => {
-    const past = lines.find(matches);
+  const line = (matches: (line: LogLine) => boolean, from = 0): Promise<LogLine> => {
+    const past = lines.slice(from).find(matches);
     if (past !== undefined) return Promise.resolve(past);
     return new Promise((resolve, reject) => {
       const check = (next: LogLine): void => {
@@ -101,7 +109,7 @@ export async function startBinary(
   const listener = (n = 0): string => portsOf("gateway")[n] ?? "";
   return {
     pid: child.pid,
-    dir,
+    dir: dir.path,
     listener,
     get port() {
       return Number(listener().split(":").at(-1));
@@ -111,14 +119,14 @@ export async function startBinary(
     },
     lines,
     line,
-    write: (name, content) => writeFileSync(join(dir, name), content),
+    write: (name, content) => void dir.write(name, content),
     signal: (name) => child.kill(name),
     exited: child.exited,
     async [Symbol.asyncDispose]() {
       if (child.exitCode === null) child.kill("SIGKILL");
       await child.exited;
       await reading;
-      rmSync(dir, { recursive: true, force: true });
+      dir[Symbol.dispose]();
     },
   };
 }

@@ -1,11 +1,11 @@
 import { afterAll, beforeAll, expect, test } from "bun:test";
-import { rmSync } from "node:fs";
-import { BINARY, temporaryDir } from "./binary.ts";
+import { temporaryDir } from "../testing/temporary-dir.ts";
+import { BINARY } from "./binary.ts";
 
 /* `sluice demo` of the compiled binary: every line that it prints, pasted into a shell. */
 
 const dir = temporaryDir();
-const demo = Bun.spawn([BINARY, "demo"], { cwd: dir, stdout: "pipe", stderr: "inherit" });
+const demo = Bun.spawn([BINARY, "demo"], { cwd: dir.path, stdout: "pipe", stderr: "inherit" });
 const lines = new Map<string, string>();
 
 beforeAll(async () => {
@@ -25,9 +25,9 @@ beforeAll(async () => {
 });
 
 afterAll(async () => {
+  dir[Symbol.dispose]();
   demo.kill("SIGTERM");
   expect(await demo.exited).toBe(0);
-  rmSync(dir, { recursive: true });
 });
 
 async function paste(label: string): Promise<string> {

@@ -1,5 +1,5 @@
 import { afterAll, beforeAll, expect, test } from "bun:test";
-import { type Binary, runBinary, startBinary, temporaryDir } from "./binary.ts";
+import { type Binary, startBinary } from "./binary.ts";
 import { type HttpUpstream, startHttpUpstream } from "./http-upstream.ts";
 import { example, exampleOnPorts } from "./paths.ts";
 
@@ -46,11 +46,14 @@ export default definePlugin({
 
 let gateway: Binary;
 let upstream: HttpUpstream;
+const open = new AsyncDisposableStack();
 
 beforeAll(async () => {
   // The same body each time for /etag, whatever headers the request had.
-  upstream = startHttpUpstream("http", (request) =>
-    request.url.endsWith("/etag") ? new Response("constant") : undefined,
+  upstream = open.use(
+    startHttpUpstream("http", (request) =>
+      request.url.endsWith("/etag") ? new Response("constant") : undefined,
+    ),
   );
   gateway = await startBinary(
     `version: 1
@@ -70,12 +73,10 @@ routes:
 `,
     FILES,
   );
+  open.use(gateway);
 });
 
-afterAll(async () => {
-  await gateway[Symbol.asyncDispose]();
-  await upstream[Symbol.asyncDispose]();
-});
+afterAll(() => open.disposeAsync());
 
 const get = (path: string, headers: Record<string, string> = {}): Promise<Response> =>
   fetch(`http://${gateway.listener()}${path}`, { headers });
@@ -134,33 +135,4 @@ test("the metric counts what each did", async () => {
   expect(text).toMatch(/sluice_plugin_failures_total\{plugin="throws",[^}]*kind="error"\} [1-9]/);
   expect(text).toMatch(/sluice_plugin_failures_total\{plugin="hangs",[^}]*kind="timeout"\} [1-9]/);
   expect(text).toMatch(/sluice_plugin_failures_total\{plugin="strays",[^}]*kind="stray"\} [1-9]/);
-});
-
-test.each([
-  ["a file that is not there", undefined, /gone\.ts/],
-  [
-    "a default export that definePlugin did not make",
-    "export default { name: 'x' };",
-    /gone\.ts.*definePlugin/,
-  ],
-  [
-    "an unknown apiVersion",
-    `${HEAD}export default definePlugin({ apiVersion: 9, name: "gone", description: "", schema: z.strictObject({}), setup: () => ({ handle: (c, next) => next() }) });`,
-    /gone\.ts.*9/,
-  ],
-  ["a syntax error", "export default {", /gone\.ts/],
-])("validate names %s", async (_what, source, message) => {
-  const dir = temporaryDir({
-    "sluice.yaml": `version: 1
-listeners: [{ address: "127.0.0.1:0" }]
-plugins: { gone: ./gone.ts }
-upstreams: { http: { targets: ["http://127.0.0.1:1"] } }
-routes: [{ match: { path: /* }, pipeline: [gone], upstream: http }]
-`,
-    ...(source === undefined ? {} : { "gone.ts": source }),
-  });
-  const { code, stderr } = await runBinary(["validate"], dir);
-  expect(code).toBe(1);
-  expect(stderr).toMatch(message);
-  expect(stderr).toMatch(/^sluice\.yaml:3:\d+: plugins\.gone: /);
 });

@@ -2,6 +2,7 @@ import { afterAll, beforeAll, describe, expect, test } from "bun:test";
 import * as grpc from "@grpc/grpc-js";
 import { type Binary, startBinary } from "./binary.ts";
 import { type EchoClient, echoClient, type EchoServer, type Message, startEchoServer } from "./grpc-echo.ts";
+import { type SeenRequest, startHttpUpstream } from "./http-upstream.ts";
 import { exampleOnPorts } from "./paths.ts";
 
 /*
@@ -12,32 +13,11 @@ import { exampleOnPorts } from "./paths.ts";
 let gateway: Binary;
 let echo: EchoServer;
 let client: EchoClient;
-const upstreams: { stop(): void }[] = [];
-
-function upstream(name: string): number {
-  const server = Bun.serve({
-    port: 0,
-    hostname: "127.0.0.1",
-    async fetch(request) {
-      const url = new URL(request.url);
-      return Response.json(
-        {
-          upstream: name,
-          method: request.method,
-          path: url.pathname + url.search,
-          headers: Object.fromEntries(request.headers),
-          body: await request.text(),
-        },
-        { headers: { "x-upstream": name } },
-      );
-    },
-  });
-  upstreams.push({ stop: () => void server.stop(true) });
-  return server.port ?? 0;
-}
+const open = new AsyncDisposableStack();
 
 beforeAll(async () => {
-  echo = await startEchoServer();
+  const upstream = (name: string): number => open.use(startHttpUpstream(name)).port;
+  echo = open.use(await startEchoServer());
   gateway = await startBinary(
     exampleOnPorts("proxy.yaml", {
       18080: 0,
@@ -48,22 +28,15 @@ beforeAll(async () => {
       19003: upstream("light"),
     }),
   );
+  open.use(gateway);
   client = echoClient(gateway.listener());
+  open.defer(() => client.close());
 });
 
-afterAll(async () => {
-  client.close();
-  await gateway[Symbol.asyncDispose]();
-  await echo[Symbol.asyncDispose]();
-  for (const server of upstreams) server.stop();
-});
+afterAll(() => open.disposeAsync());
 
-interface Seen {
+interface Seen extends SeenRequest {
   readonly upstream: string;
-  readonly method: string;
-  readonly path: string;
-  readonly headers: Readonly<Record<string, string>>;
-  readonly body: string;
 }
 
 async function curl(...args: string[]): Promise<{ status: number; version: string; body: string }> {

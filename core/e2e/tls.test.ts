@@ -1,102 +1,28 @@
 import { afterAll, beforeAll, expect, test } from "bun:test";
 import * as grpc from "@grpc/grpc-js";
-import { copyFileSync, readFileSync, rmSync } from "node:fs";
+import { copyFileSync, readFileSync } from "node:fs";
 import { join } from "node:path";
-import { type Binary, startBinary, temporaryDir } from "./binary.ts";
-import { echoClient, type EchoServer, type Message, startEchoServer } from "./grpc-echo.ts";
-import { type HttpUpstream, startHttpUpstream } from "./http-upstream.ts";
+import { connect } from "node:tls";
+import { type KeyPair, type TestCertificates, testCertificates } from "../listener/test-certificates.ts";
+import { type Binary, startBinary } from "./binary.ts";
+import { echoClient, type Message, startEchoServer } from "./grpc-echo.ts";
+import { startHttpUpstream } from "./http-upstream.ts";
 
 /* TLS on the compiled binary: ALPN, gRPC, client certificates, rotation. */
 
-let dir: string;
+let certificates: TestCertificates;
+let one: KeyPair;
 let gateway: Binary;
-let upstream: HttpUpstream;
-let echo: EchoServer;
-
-function openssl(...args: string[]): void {
-  const { exitCode, stderr } = Bun.spawnSync(["openssl", ...args], { cwd: dir });
-  if (exitCode !== 0) throw new Error(stderr.toString());
-}
-
-/** NAME.pem and NAME.key, signed by ca.pem. */
-function certificate(name: string, subject: string, san: string): void {
-  openssl(
-    "req",
-    "-newkey",
-    "ec",
-    "-pkeyopt",
-    "ec_paramgen_curve:prime256v1",
-    "-nodes",
-    "-keyout",
-    `${name}.key`,
-    "-out",
-    `${name}.csr`,
-    "-subj",
-    subject,
-    "-addext",
-    `subjectAltName=${san}`,
-  );
-  openssl(
-    "x509",
-    "-req",
-    "-in",
-    `${name}.csr`,
-    "-CA",
-    "ca.pem",
-    "-CAkey",
-    "ca.key",
-    "-CAcreateserial",
-    "-out",
-    `${name}.pem`,
-    "-days",
-    "2",
-    "-copy_extensions",
-    "copy",
-  );
-}
+const open = new AsyncDisposableStack();
 
 beforeAll(async () => {
-  dir = temporaryDir();
-  openssl(
-    "req",
-    "-x509",
-    "-newkey",
-    "ec",
-    "-pkeyopt",
-    "ec_paramgen_curve:prime256v1",
-    "-nodes",
-    "-keyout",
-    "ca.key",
-    "-out",
-    "ca.pem",
-    "-days",
-    "2",
-    "-subj",
-    "/CN=Test CA",
-  );
-  certificate("one", "/CN=one", "DNS:localhost,IP:127.0.0.1");
-  certificate("two", "/CN=two", "DNS:localhost,IP:127.0.0.1");
-  certificate("client", "/CN=client", "DNS:client.example");
-  // Signed by nobody that the gateway knows.
-  openssl(
-    "req",
-    "-x509",
-    "-newkey",
-    "ec",
-    "-pkeyopt",
-    "ec_paramgen_curve:prime256v1",
-    "-nodes",
-    "-keyout",
-    "rogue.key",
-    "-out",
-    "rogue.pem",
-    "-days",
-    "2",
-    "-subj",
-    "/CN=rogue",
-  );
-  upstream = startHttpUpstream("http");
-  echo = await startEchoServer();
+  certificates = open.use(testCertificates());
+  one = certificates.issue("one", "/CN=one", "DNS:localhost,IP:127.0.0.1");
+  certificates.issue("two", "/CN=two", "DNS:localhost,IP:127.0.0.1");
+  certificates.issue("client", "/CN=client", "DNS:client.example");
+  certificates.selfSigned("rogue");
+  const upstream = open.use(startHttpUpstream("http"));
+  const echo = open.use(await startEchoServer());
   gateway = await startBinary(
     `version: 1
 listeners:
@@ -111,19 +37,15 @@ routes:
   - { match: { path: /* }, upstream: http }
 `,
     {
-      "cert.pem": readFileSync(join(dir, "one.pem"), "utf8"),
-      "key.pem": readFileSync(join(dir, "one.key"), "utf8"),
-      "ca.pem": readFileSync(join(dir, "ca.pem"), "utf8"),
+      "cert.pem": readFileSync(one.cert, "utf8"),
+      "key.pem": readFileSync(one.key, "utf8"),
+      "ca.pem": readFileSync(certificates.ca, "utf8"),
     },
   );
+  open.use(gateway);
 });
 
-afterAll(async () => {
-  await gateway[Symbol.asyncDispose]();
-  await upstream[Symbol.asyncDispose]();
-  await echo[Symbol.asyncDispose]();
-  rmSync(dir, { recursive: true });
-});
+afterAll(() => open.disposeAsync());
 
 async function curl(
   ...args: string[]
@@ -131,7 +53,7 @@ async function curl(
   const child = Bun.spawn(
     ["curl", "-sS", "-m", "10", "--cacert", "ca.pem", "-w", "\n%{http_code} %{http_version}", ...args],
     {
-      cwd: dir,
+      cwd: certificates.dir,
       stdout: "pipe",
       stderr: "ignore",
     },
@@ -153,7 +75,7 @@ test.each([
 });
 
 test("gRPC over TLS", async () => {
-  const credentials = grpc.credentials.createSsl(readFileSync(join(dir, "ca.pem")));
+  const credentials = grpc.credentials.createSsl(readFileSync(certificates.ca));
   // By name: Bun's client refuses an IP address as the TLS server name that grpc-js sends.
   const client = echoClient(`localhost:${gateway.port}`, credentials);
   const reply = await new Promise<Message | undefined>((resolve, reject) => {
@@ -176,18 +98,21 @@ test("a client certificate is required where client_ca stands, and TLS 1.2 refus
 });
 
 test("a certificate rotated under load: no failed request, and the new one is served", async () => {
-  const subject = (): string => {
-    const { stdout } = Bun.spawnSync(
-      [
-        "sh",
-        "-c",
-        `openssl s_client -connect ${gateway.listener()} -servername localhost </dev/null 2>/dev/null | openssl x509 -noout -subject`,
-      ],
-      { cwd: dir },
-    );
-    return stdout.toString().trim();
-  };
-  expect(subject()).toContain("one");
+  const subject = (): Promise<string> =>
+    new Promise((resolve, reject) => {
+      const options = {
+        port: gateway.port,
+        host: "127.0.0.1",
+        servername: "localhost",
+        rejectUnauthorized: false,
+      };
+      const socket = connect(options, () => {
+        resolve(String(socket.getPeerCertificate().subject.CN));
+        socket.destroy();
+      });
+      socket.on("error", reject);
+    });
+  expect(await subject()).toBe("one");
   const wrk = Bun.spawn(["wrk", "-t1", "-c16", "-d", "600s", `https://${gateway.listener()}/x`], {
     stdout: "pipe",
   });
@@ -199,10 +124,10 @@ test("a certificate rotated under load: no failed request, and the new one is se
   })();
   for (const name of ["two", "one", "two"]) {
     const before = gateway.lines.length;
-    copyFileSync(join(dir, `${name}.key`), join(gateway.dir, "key.pem"));
-    copyFileSync(join(dir, `${name}.pem`), join(gateway.dir, "cert.pem"));
-    await gateway.line((line) => gateway.lines.indexOf(line) >= before && line["msg"] === "reloaded");
-    expect(subject()).toContain(name);
+    copyFileSync(join(certificates.dir, `${name}.key`), join(gateway.dir, "key.pem"));
+    copyFileSync(join(certificates.dir, `${name}.pem`), join(gateway.dir, "cert.pem"));
+    await gateway.line((line) => line["msg"] === "reloaded", before);
+    expect(await subject()).toBe(name);
   }
   going = false;
   await fresh;

@@ -3,6 +3,8 @@ import { type Body, HeaderList, type SluiceError } from "sluice/plugin";
 /** Who is told that an answer's body is over: read to its end, failed, or left by its reader. */
 export interface BodyOwner {
   finish(): void;
+  /** Somebody waits for the next chunk. Answers what to call when it is here, where that is to be known. */
+  waits(): (() => void) | undefined;
 }
 
 /** An upstream's body on its way through: passes every chunk as it is, and notices the end. */
@@ -46,6 +48,8 @@ export class AnswerBody implements Body {
       if (next === null) this.#owner.finish();
       return next;
     }
+    const resumed = this.#owner.waits();
+    if (resumed !== undefined) next.then(resumed, resumed);
     this.#onChunk ??= (chunk) => this.#settled(chunk);
     this.#onError ??= (error) => this.#failed(error);
     return next.then(this.#onChunk, this.#onError);

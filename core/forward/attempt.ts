@@ -15,10 +15,8 @@ export interface AttemptOptions {
   readonly headers: HeaderList;
   readonly upgrade: UpgradeOffer | undefined;
   readonly sweep: DeadlineSweep;
-  /** Monotonic milliseconds; `Infinity` for none. */
+  /** Monotonic milliseconds by which `timeouts.request` wants it to be over; `Infinity` for none. */
   readonly expiresAt: number;
-  /** Whether it is the caller's own deadline that `expiresAt` stands for. */
-  readonly callerDeadline: boolean;
 }
 
 /**
@@ -63,6 +61,7 @@ export class Attempt implements OutboundRequest, Progress, Swept {
     this.timeouts = options.upstream.timeouts;
     this.#x = x;
     this.#options = options;
+    x.departed = true;
     options.target.acquire();
     this.#timed = options.expiresAt !== Number.POSITIVE_INFINITY;
     if (this.#timed) options.sweep.add(this);
@@ -73,9 +72,10 @@ export class Attempt implements OutboundRequest, Progress, Swept {
   }
 
   onCancel(listener: (reason: unknown) => void): () => void {
-    const takeBack = this.#x.onCancel(listener);
-    if (!this.#timed) return takeBack;
+    const x = this.#x;
+    if (!this.#timed && x.deadline === Number.POSITIVE_INFINITY) return x.onCancel(listener);
     this.#listener = listener;
+    const takeBack = x.onCancel((reason) => this.#cancelled(reason, listener));
     return () => {
       this.#listener = undefined;
       takeBack();
@@ -89,15 +89,12 @@ export class Attempt implements OutboundRequest, Progress, Swept {
 
   checkDeadline(now: number): void {
     if (now < this.#options.expiresAt || this.overdue !== undefined) return;
-    const overdue = this.#options.callerDeadline ? deadlinePassed() : tookTooLong();
-    this.overdue = overdue;
-    if (this.answer === undefined) {
-      this.#listener?.(overdue);
-      return;
-    }
-    // A gRPC caller gets a whole answer that says so: nobody else would note the failure.
-    if (this.#x.protocol === "grpc") this.#x.record.failure = overdue;
-    this.answer.expire(overdue);
+    this.#expire(tookTooLong(), this.#listener);
+  }
+
+  /** Somebody waits for the answer's body: a step that reads it, whose time that is not. */
+  waits(): (() => void) | undefined {
+    return this.#x.atWork === undefined ? undefined : this.#x.waitsFor("upstreamWait");
   }
 
   /** It goes on in another protocol, as long as both sides like: no deadline holds for that. */
@@ -113,13 +110,24 @@ export class Attempt implements OutboundRequest, Progress, Swept {
     this.#options.target.release();
     if (this.#timed) this.#options.sweep.remove(this);
   }
-}
 
-/** The client's `grpc-timeout` has passed: DEADLINE_EXCEEDED. */
-export function deadlinePassed(): SluiceError {
-  return new SluiceError("upstream_timeout", "the call's deadline has passed", {
-    reason: "timeout.deadline",
-  });
+  #cancelled(reason: unknown, listener: (reason: unknown) => void): void {
+    // The caller's deadline ends an answer that has begun in the caller's protocol, where that has a word for it.
+    if (reason instanceof SluiceError && reason.reason === "timeout.deadline" && this.answer !== undefined)
+      this.#expire(reason, undefined);
+    else listener(reason);
+  }
+
+  #expire(overdue: SluiceError, listener: ((reason: unknown) => void) | undefined): void {
+    this.overdue = overdue;
+    if (this.answer === undefined) {
+      listener?.(overdue);
+      return;
+    }
+    // A gRPC caller gets a whole answer that says so: nobody else would note the failure.
+    if (this.#x.protocol === "grpc") this.#x.record.failure = overdue;
+    this.answer.expire(overdue);
+  }
 }
 
 function tookTooLong(): SluiceError {

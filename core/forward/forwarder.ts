@@ -1,18 +1,21 @@
-import { type Body, type Candidate, type Clock, type Log, SluiceError } from "sluice/plugin";
+import { type Body, type Candidate, type Clock, ERROR_CODES, type Log, SluiceError } from "sluice/plugin";
 import type { UpgradeOffer } from "../listener/inbound.ts";
+import { deadlinePassed } from "../pipeline/call-deadline.ts";
 import { createDeadlineSweep } from "../pipeline/deadline-sweep.ts";
 import type { GatewayExchange, Observer } from "../pipeline/types.ts";
 import { isIdempotent, type Upstream, type UpstreamAnswer } from "../upstream/index.ts";
 import { AnswerBody } from "./answer-body.ts";
-import { Attempt, deadlinePassed } from "./attempt.ts";
-import { formatGrpcTimeout, parseGrpcTimeout } from "./grpc-timeout.ts";
+import { Attempt } from "./attempt.ts";
+import { type CandidateFailure, runCandidate } from "./candidate-call.ts";
 import { createHeaderRules } from "./header-rules.ts";
 import { answerOfLastHop } from "./max-forwards.ts";
 import { CountedBody } from "./counted-body.ts";
+import { RequestState } from "./request-state.ts";
+import { sendTimeout } from "./send-timeout.ts";
 
 export interface ForwarderOptions {
   readonly upstreams: { get(name: string): Upstream | undefined };
-  readonly observer: Pick<Observer, "tried">;
+  readonly observer: Pick<Observer, "tried" | "stepFinished">;
   readonly clock: Clock;
   /** Names this instance in `Via`; a token, unique among the proxies that a request may pass. */
   readonly pseudonym: string;
@@ -24,12 +27,13 @@ export interface Forwarder {
    * Tries the exchange's candidates in order until one answers, and sets `x.response` to the answer, whose body
    * goes on streaming. A candidate that fails is followed by the next one only where that is safe: nothing of the
    * request was sent or its method is idempotent (RFC 9110 §9.2.2), or `accept` refused the answer, and the body
-   * can be sent from its first byte. Headers and body are never gathered; the answer of an earlier run is dropped.
+   * can be sent from its first byte. Each begins with the request as the steps left it, and so does who looks at it
+   * afterwards. Headers and body are never gathered; the answer of an earlier run is dropped.
    *
    * A request that `Max-Forwards` lets go no further is answered here (RFC 9110 §7.6.2).
    *
    * `x.request` is expected in normal form and admitted (`normalizeTarget`, `admitRequestHeaders`).
-   * @throws SluiceError the last candidate's failure; `bad_request` for a malformed `grpc-timeout`.
+   * @throws SluiceError the last candidate's failure.
    */
   forward(x: GatewayExchange): Promise<void>;
 }
@@ -39,70 +43,98 @@ interface Failure {
   readonly error: SluiceError;
   /** Whether another may be asked. */
   readonly movesOn: boolean;
+  /** The step whose plugin failed, where one did. */
+  readonly step?: string | undefined;
 }
 
 export function createForwarder(options: ForwarderOptions): Forwarder {
   const { upstreams, observer, clock, log } = options;
   const rules = createHeaderRules(options.pseudonym);
   const sweep = createDeadlineSweep(clock);
+  const deps = { clock, sweep, observer };
 
   async function forward(x: GatewayExchange): Promise<void> {
-    const lastHop = answerOfLastHop(x.request);
+    const { request, candidates } = x;
+    const lastHop = answerOfLastHop(request);
     x.response = lastHop;
     if (lastHop !== undefined) return;
-    const deadline = deadlineOf(x);
-    const { candidates } = x;
+    const only = candidates.length === 1 ? candidates[0]! : undefined;
+    const failure =
+      only !== undefined && only.prepare === undefined && only.accept === undefined
+        ? await ask(x, only.upstream)
+        : await tryInTurn(x, candidates, new RequestState(request));
+    if (failure === undefined) return;
+    if (failure.step !== undefined) x.record.failedStep = failure.step;
+    throw failure.error;
+  }
+
+  /** @param state with which each candidate begins. */
+  async function tryInTurn(
+    x: GatewayExchange,
+    candidates: readonly Candidate[],
+    state: RequestState,
+  ): Promise<Failure | undefined> {
+    const { request } = x;
     let failure: Failure | undefined;
-    let lastBody: Body | null = null;
-    for (let i = 0; i < candidates.length; i++) {
-      const candidate = candidates[i]!;
-      if (failure !== undefined) reportMove(x, candidates[i - 1]!, failure.error);
-      const failed = await tryOne(x, candidate, deadline, lastBody);
-      if (failed === undefined) return;
+    let before: Candidate | undefined;
+    /** Bodies that a try has read. */
+    const sent = new Set<Body>();
+    for (const candidate of candidates) {
+      if (before !== undefined && failure !== undefined) {
+        reportMove(x, before, failure.error);
+        // Between two tries a plugin's look at the body is kept again.
+        x.departed = false;
+        const { body } = state;
+        const whole = body === null || (body.rewind?.() ?? !sent.has(body));
+        if (!whole) request.body = GONE;
+      }
+      const failed = await tryOne(x, candidate, sent);
+      state.restore(request);
+      if (failed === undefined) return undefined;
       // The body is gone: what the candidate before said is what is wrong.
       if (failed === "no body") break;
       failure = failed;
       if (!failure.movesOn || x.cancelled) break;
-      lastBody = x.request.body;
+      before = candidate;
     }
-    throw failure?.error ?? noCandidate();
+    return failure ?? noCandidate();
   }
 
-  /** @param lastBody the body that the try before may have read. */
   async function tryOne(
     x: GatewayExchange,
     candidate: Candidate,
-    deadline: number,
-    lastBody: Body | null,
+    sent: Set<Body>,
   ): Promise<Failure | "no body" | undefined> {
+    const { request } = x;
     if (candidate.prepare !== undefined) {
-      try {
-        await candidate.prepare(x);
-      } catch (error) {
-        return { error: SluiceError.from(error, "plugin_failed"), movesOn: true };
-      }
+      const failed = await runCandidate(x, () => candidate.prepare?.(x), deps);
+      if (failed !== undefined) return failureOf(x, failed);
     }
-    const body = x.request.body;
-    if (lastBody !== null && body === lastBody && body.rewind?.() !== true) return "no body";
+    const { body } = request;
+    if (body === GONE) return "no body";
+    if (body !== null) {
+      // A plugin that prepared it may have read it, or gives every candidate the same.
+      if (sent.has(body) && body.rewind?.() !== true) return "no body";
+      sent.add(body);
+    }
 
-    const asked = await ask(x, candidate.upstream, deadline);
+    const asked = await ask(x, candidate.upstream);
     if (asked !== undefined || candidate.accept === undefined) return asked;
-    try {
-      await candidate.accept(x, x.response!);
-      return undefined;
-    } catch (error) {
-      x.response?.body?.cancel();
-      x.response = undefined;
-      return { error: SluiceError.from(error, "plugin_failed"), movesOn: true };
-    }
+    const answer = x.response!;
+    const refused = await runCandidate(x, () => candidate.accept?.(x, answer), deps);
+    if (refused === undefined) return undefined;
+    x.response?.body?.cancel();
+    x.response = undefined;
+    return failureOf(x, refused);
   }
 
-  async function ask(x: GatewayExchange, name: string, deadline: number): Promise<Failure | undefined> {
+  async function ask(x: GatewayExchange, name: string): Promise<Failure | undefined> {
     const { record } = x;
     const upstream = upstreams.get(name);
     if (upstream === undefined) return { error: unknownUpstream(), movesOn: true };
     const begun = clock.monotonic();
-    if (begun >= deadline) return { error: deadlinePassed(), movesOn: false };
+    if (begun >= x.deadline) x.cancel(deadlinePassed(record));
+    if (x.cancelReason !== undefined) return { error: x.cancelReason, movesOn: false };
 
     let attempt: Attempt | undefined;
     let asked = "";
@@ -113,22 +145,14 @@ export function createForwarder(options: ForwarderOptions): Forwarder {
       record.target = asked = target.url;
       record.attempts++;
       record.upstreamStatus = 0;
-      const limit = begun + (upstream.config.timeouts.request ?? Number.POSITIVE_INFINITY);
-      const upgrade = upstream.config.protocol === "http1" ? upgradeOf(x) : undefined;
-      attempt = new Attempt(x, {
-        upstream: upstream.config,
-        target,
-        rules,
-        upgrade,
-        headers: rules.request(
-          x,
-          deadline === Number.POSITIVE_INFINITY ? undefined : formatGrpcTimeout(deadline - begun),
-          upgrade?.protocol,
-        ),
-        sweep,
-        expiresAt: Math.min(deadline, limit),
-        callerDeadline: deadline <= limit,
-      });
+      const expiresAt = begun + (upstream.config.timeouts.request ?? Number.POSITIVE_INFINITY);
+      const overHttp1 = upstream.config.protocol === "http1";
+      const upgrade = overHttp1 ? upgradeOf(x) : undefined;
+      x.inbound.bodyMayRest = x.protocol === "grpc" && !overHttp1;
+      const headers = rules.request(x, upgrade?.protocol);
+      if (x.protocol !== "http") sendTimeout(x, headers, begun);
+      const { config } = upstream;
+      attempt = new Attempt(x, { upstream: config, target, rules, upgrade, headers, sweep, expiresAt });
       answer = await target.transport.request(attempt);
     } catch (thrown) {
       const waited = clock.monotonic() - begun;
@@ -174,21 +198,28 @@ function upgradeOf(x: GatewayExchange): UpgradeOffer | undefined {
   return protocol === undefined ? undefined : { protocol, body: new CountedBody(offer.body, x.record) };
 }
 
-/** Monotonic milliseconds by which a gRPC caller wants its answer; `Infinity` for none. */
-function deadlineOf(x: GatewayExchange): number {
-  const value = x.protocol === "grpc" ? x.request.headers.get("grpc-timeout") : undefined;
-  if (value === undefined) return Number.POSITIVE_INFINITY;
-  const milliseconds = parseGrpcTimeout(value);
-  if (milliseconds === undefined) {
-    throw new SluiceError("bad_request", "The grpc-timeout header is malformed.", { reason: "grpc_timeout" });
-  }
-  return x.startedAt + milliseconds;
+/** What stands in the place of a body that was sent and cannot be had again: it must not be sent in part. */
+const GONE: Body = {
+  length: undefined,
+  trailers: undefined,
+  read() {
+    throw new SluiceError("plugin_failed", ERROR_CODES.plugin_failed.meaning, { reason: "body_not_kept" });
+  },
+  cancel() {},
+};
+
+/** A candidate's own code failed, or refused. */
+function failureOf(x: GatewayExchange, { error, outcome }: CandidateFailure): Failure {
+  const step = outcome === "ok" ? undefined : x.chosenBy?.config.key;
+  // What hangs may wake up and change a request that is another candidate's by then.
+  return { error, movesOn: outcome !== "timeout" && error.code !== "client_closed", step };
 }
 
-function noCandidate(): SluiceError {
-  return new SluiceError("plugin_failed", "No upstream was chosen for this request.", {
+function noCandidate(): Failure {
+  const error = new SluiceError("plugin_failed", "No upstream was chosen for this request.", {
     reason: "no_candidate",
   });
+  return { error, movesOn: false };
 }
 
 function unknownUpstream(): SluiceError {

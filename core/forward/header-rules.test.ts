@@ -17,7 +17,6 @@ interface Client {
   readonly trusted?: boolean;
   /** What steps of the pipeline do to the fields. */
   readonly step?: (headers: HeaderList) => void;
-  readonly grpcTimeout?: string;
 }
 
 function outgoing(headers: HeaderList, client: Client): Outgoing {
@@ -48,7 +47,7 @@ function passed(fields: Fields, client: Client = {}): HeaderList {
   const headers = HeaderList.from(fields);
   admitRequestHeaders(headers, client.trusted ?? false);
   client.step?.(headers);
-  return rules.request(outgoing(headers, client), client.grpcTimeout);
+  return rules.request(outgoing(headers, client));
 }
 
 /** The same without what every request gets. */
@@ -344,11 +343,6 @@ test("Max-Forwards is counted down for OPTIONS and TRACE alone (RFC 9110 §7.6.2
   expect(value("TRACE", "1")).toBe("0");
   expect(value("OPTIONS", "many")).toBe("many");
   expect(value("GET", "10")).toBe("10");
-});
-
-test("grpc-timeout is replaced where a shorter one is given", () => {
-  const headers = passed([["grpc-timeout", "5S"]], { grpcTimeout: "4900m" });
-  expect(headers.all("grpc-timeout")).toEqual(["4900m"]);
 });
 
 test("the authority is what the client sent, or a Host that a step set", () => {

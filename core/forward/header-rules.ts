@@ -1,4 +1,5 @@
-import { type Exchange, HeaderList } from "sluice/plugin";
+import type { Exchange, HeaderList } from "sluice/plugin";
+import { uncheckedHeaders } from "../plugin/headers.ts";
 import { forwardedElement } from "./forwarded.ts";
 import { asksForTrailers, dropNamed, isHopByHop, namedFields } from "./hop-by-hop.ts";
 import { countsForwards, oneForwardLess } from "./max-forwards.ts";
@@ -22,10 +23,9 @@ export interface HeaderRules {
    * - `Max-Forwards` of OPTIONS and TRACE is counted down (RFC 9110 §7.6.2).
    *
    * Nothing is invented beside these: no User-Agent, no Content-Type.
-   * @param grpcTimeout replaces the client's `grpc-timeout`; undefined leaves it.
    * @param upgrade the protocols that are offered to the upstream; undefined for none.
    */
-  request(x: Outgoing, grpcTimeout?: string, upgrade?: string): HeaderList;
+  request(x: Outgoing, upgrade?: string): HeaderList;
   /**
    * Cleans an answer's fields in place: hop-by-hop ones and those that `Connection` names go, `Via` is added,
    * everything else stays as it came. What a 101 switches to stays in `Upgrade`.
@@ -40,11 +40,11 @@ export interface HeaderRules {
 export function createHeaderRules(pseudonym: string): HeaderRules {
   const via = { "1.0": `1.0 ${pseudonym}`, "1.1": `1.1 ${pseudonym}`, "2": `2 ${pseudonym}` } as const;
   return {
-    request(x, grpcTimeout, upgrade) {
-      const out = outgoing(x, grpcTimeout);
+    request(x, upgrade) {
+      const out = outgoing(x);
       if (upgrade !== undefined) out.push("upgrade", upgrade);
       out.push("via", via[x.httpVersion]);
-      return new HeaderList(out);
+      return uncheckedHeaders(out);
     },
     response(status, headers, version) {
       const switched = status === 101 ? headers.get("upgrade") : undefined;
@@ -65,7 +65,7 @@ export function authorityOf(request: Exchange["request"]): string {
   return request.headers.get("host") ?? request.authority;
 }
 
-function outgoing(x: Outgoing, grpcTimeout: string | undefined): string[] {
+function outgoing(x: Outgoing): string[] {
   const from = x.request.headers.flat;
   const out: string[] = [];
   let chain: string | undefined;
@@ -92,7 +92,6 @@ function outgoing(x: Outgoing, grpcTimeout: string | undefined): string[] {
         forwarded = forwarded === undefined ? value : `${forwarded}, ${value}`;
         continue;
       case 12:
-        if (name === "grpc-timeout" && grpcTimeout !== undefined) continue;
         if (name === "max-forwards" && countsForwards(x.request.method)) {
           out.push(name, oneForwardLess(value));
           continue;
@@ -119,7 +118,6 @@ function outgoing(x: Outgoing, grpcTimeout: string | undefined): string[] {
     }
     out.push(name, value);
   }
-  if (grpcTimeout !== undefined) out.push("grpc-timeout", grpcTimeout);
 
   const { peerAddress, localPort } = x.connection;
   const { authority, scheme } = x.request;

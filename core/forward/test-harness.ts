@@ -8,6 +8,8 @@ import {
 } from "sluice/testing";
 import type { TargetConfig, UpstreamConfig, UpstreamProtocol, UpstreamTimeouts } from "../../config/types.ts";
 import type { Inbound } from "../listener/inbound.ts";
+import { deadlinePassed } from "../pipeline/call-deadline.ts";
+import { createDeadlineSweep } from "../pipeline/deadline-sweep.ts";
 import { HttpExchange } from "../pipeline/exchange.ts";
 import { createUpstreams, type Upstream } from "../upstream/index.ts";
 import { createForwarder, type Forwarder } from "./forwarder.ts";
@@ -28,6 +30,8 @@ export interface Harness extends AsyncDisposable {
   readonly log: MemoryLog;
   /** What the observer was told of tries: upstream, target, status, failure class, seconds. */
   readonly tries: readonly Tried[];
+  /** What the observer was told of steps. */
+  readonly stepsFinished: readonly { readonly step: string; readonly ms: number; readonly outcome: string }[];
   /** Requests under way on the target of that upstream. */
   inFlight(name: string): number;
   /** An exchange as the gateway makes it; its candidate is the upstream `u` unless told otherwise. */
@@ -69,7 +73,9 @@ export function harness(upstreams: Readonly<Record<string, TestUpstream>>): Harn
   const clock = createFakeClock();
   const log = createMemoryLog();
   const tries: Tried[] = [];
+  const stepsFinished: { step: string; ms: number; outcome: string }[] = [];
   const random = createSeededRandom(1);
+  const sweep = createDeadlineSweep(clock);
   const close: (() => void | Promise<void>)[] = [];
   const set = createUpstreams(
     Object.entries(upstreams).map(([name, upstream]) => upstreamConfig(name, upstream)),
@@ -87,17 +93,28 @@ export function harness(upstreams: Readonly<Record<string, TestUpstream>>): Harn
   return {
     forwarder: createForwarder({
       ...{ upstreams: set, clock, log, pseudonym: "gate-1" },
-      observer: { tried: (...tried) => void tries.push(tried) },
+      observer: {
+        tried: (...tried) => void tries.push(tried),
+        stepFinished: (step, _route, seconds, outcome) =>
+          void stepsFinished.push({ step: step.config.key, ms: Math.round(seconds * 1000), outcome }),
+      },
     }),
     clock,
     log,
     tries,
+    stepsFinished,
     inFlight: (name) => targetsOf(set.get(name)),
     exchange(request = {}) {
       const { path = "/", search = "" } = request;
       const client = { address: "203.0.113.7", fromTrustedProxy: false };
       const inbound = inboundOf(request, path + search);
-      const x = new TestExchange(inbound, path, search, client, clock.monotonic(), random);
+      const x = new TestExchange(inbound, path, search, client, clock.monotonic(), { clock, random });
+      // As the gateway does it.
+      const checkDeadline = (now: number): void => {
+        if (now >= x.deadline) x.cancel(deadlinePassed(x.record));
+      };
+      if (x.deadline < Number.POSITIVE_INFINITY)
+        sweep.add({ before: undefined, after: undefined, checkDeadline });
       x.candidates = request.candidates ?? [{ upstream: "u" }];
       return x;
     },

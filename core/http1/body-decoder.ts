@@ -1,4 +1,5 @@
-import { HeaderList } from "sluice/plugin";
+import type { HeaderList } from "sluice/plugin";
+import { uncheckedHeaders } from "../plugin/headers.ts";
 import { ChunkLine } from "./chunk-line.ts";
 import { CR, LF } from "./bytes.ts";
 import { CHUNKED, type Framing, NO_BODY, UNTIL_CLOSE } from "./framing.ts";
@@ -166,7 +167,7 @@ export class BodyDecoder {
     }
     const next = scanner.next;
     returnScanner(scanner);
-    this.#end(flat.length === 0 ? undefined : new HeaderList(flat));
+    this.#end(flat.length === 0 ? undefined : uncheckedHeaders(flat));
     return next;
   }
 

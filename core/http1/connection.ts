@@ -25,7 +25,10 @@ type RequestFacts = Pick<RequestParser, "method" | "rawTarget" | "version">;
 
 const NOTHING = new Uint8Array(0);
 
-/** How long a connection that comes while the server drains has for its request. */
+/**
+ * How long a connection has for one more request while the server drains: closing at once would lose what is on its
+ * way (RFC 9112 §9.5), and whoever is answered learns with it that the connection ends.
+ */
 const LATE_TIME = 1_000;
 
 const OPEN = 0;
@@ -121,12 +124,12 @@ export class Http1Connection
     this.#leave(cutOff());
   }
 
-  /** `ConnectionHost.draining` turned true: closes if there is nothing to do. */
+  /** `ConnectionHost.draining` turned true: closes soon if there is nothing to do. */
   drain(): void {
     if (this.#mode !== OPEN || this.#inbound !== undefined || this.#parser.started) return;
     // The rest of a body whose request was answered: a reset would overtake the answer.
     if (this.#body?.incoming) this.#shutDown();
-    else this.#close();
+    else this.#readBy = Math.min(this.#readBy, this.#now() + LATE_TIME);
   }
 
   sweep(now: number): void {

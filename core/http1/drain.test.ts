@@ -10,20 +10,40 @@ const GET = "GET / HTTP/1.1\r\nHost: a\r\n\r\n";
 const ok = (inbound: Http1Inbound) => inbound.respond(200, new HeaderList(), null);
 const queue = () => new BodyQueue({ pause() {}, resume() {}, cancelled() {} });
 
-describe("a connection that was open is closed at once", () => {
-  test.each([
-    ["before its first byte", "", 0],
-    ["behind an empty line", "\r\n", 0],
-    ["between two requests", GET, 1],
-  ])("%s", async (_, text, answers) => {
+const IDLE: readonly (readonly [string, string, number])[] = [
+  ["before its first byte", "", 0],
+  ["behind an empty line", "\r\n", 0],
+  ["between two requests", GET, 1],
+];
+
+describe("a connection that was open", () => {
+  test.each(IDLE)("%s, is closed soon", async (_, text, answers) => {
     using server = testServer(ok);
     const client = await server.connect();
     await eventually(() => server.wires.length === 1);
     server.wires[0]!.owner.data(Buffer.from(text));
     server.server.drain();
+    await server.clock.advance(1_500);
     expect((await client.ended()).split("HTTP/1.1 ")).toHaveLength(answers + 1);
     expect([client.end, server.server.connections]).toEqual(["fin", 0]);
   });
+
+  // RFC 9112 §9.5: it may have been on its way when the drain began.
+  test.each(IDLE)(
+    "%s, is served one more request, and told that it is the last",
+    async (_, text, answers) => {
+      using server = testServer(ok);
+      const client = await server.connect();
+      await eventually(() => server.wires.length === 1);
+      server.wires[0]!.owner.data(Buffer.from(text));
+      server.server.drain();
+      await server.clock.advance(500);
+      await client.send(GET);
+      const received = await client.ended();
+      expect(received.split("HTTP/1.1 200 ")).toHaveLength(answers + 2);
+      expect(received).toContain("connection: close\r\n");
+    },
+  );
 });
 
 describe("a request that was begun is served, and is the last", () => {

@@ -1,4 +1,4 @@
-import { HeaderList } from "sluice/plugin";
+import { uncheckedHeaders } from "../plugin/headers.ts";
 import { authorityOf, isAbsoluteForm, isAuthority, sameAuthority } from "./authority.ts";
 import { IN_TARGET, latin1, TOKEN_LOWER } from "./bytes.ts";
 import {
@@ -126,7 +126,7 @@ export class RequestParser {
       rawTarget,
       version,
       authority: this.#authority(rawTarget, host, modern),
-      headers: new HeaderList(flat),
+      headers: uncheckedHeaders(flat),
       framing,
       keepAlive: modern
         ? (options & OPTION.close) === 0

@@ -1,4 +1,4 @@
-import { HeaderList } from "sluice/plugin";
+import { uncheckedHeaders } from "../plugin/headers.ts";
 import { connectionOptions, contentLength, isChunked, listOf, OPTION } from "./field-values.ts";
 import { CONNECTION, CONTENT_LENGTH, TRANSFER_ENCODING, UPGRADE } from "./field-names.ts";
 import { CHUNKED, type Framing, NO_BODY, UNTIL_CLOSE } from "./framing.ts";
@@ -114,7 +114,7 @@ function head(scanner: HeadScanner, requestMethod: string, offered: string | und
   return {
     status,
     version,
-    headers: new HeaderList(flat),
+    headers: uncheckedHeaders(flat),
     framing,
     keepAlive: persistent && framing !== UNTIL_CLOSE && !trap,
   };

@@ -14,6 +14,7 @@ export const LIMITS: Limits = {
   headerBytes: 65_536,
   headerCount: 100,
   body: 1_048_576,
+  bufferedBody: 8_388_608,
   url: 8192,
   streams: 128,
   resets: 500,

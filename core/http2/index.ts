@@ -2,4 +2,6 @@
 export { type FrameEvents, FrameEventReader } from "./frame-events.ts";
 export { type ByteSink, FrameWriter } from "./frame-writer.ts";
 export * from "./frames.ts";
+export { isGrpcType } from "./grpc-type.ts";
 export type { FieldLimits } from "./hpack-decoder.ts";
+export { permittedTrailers } from "./trailers.ts";

@@ -1,7 +1,7 @@
 import type { ServerHttp2Stream } from "node:http2";
 import { type Body, type HeaderList, SluiceError } from "sluice/plugin";
 import { CANCEL, INTERNAL_ERROR } from "../http2/frames.ts";
-import { answerFields, fieldObject } from "./h2-headers.ts";
+import { answerFields, trailerObject } from "./h2-headers.ts";
 import type { Sent } from "./inbound.ts";
 
 /** Bytes that may wait in a stream before its body is read on. */
@@ -197,7 +197,7 @@ export class H2Answer {
     if (stream.destroyed || stream.closed) return;
     const trailers = this.#body?.trailers;
     try {
-      stream.sendTrailers(trailers === undefined ? {} : fieldObject(trailers));
+      stream.sendTrailers(trailers === undefined ? {} : trailerObject(trailers));
     } catch (error) {
       this.fail(error);
     }

@@ -12,10 +12,11 @@ import {
   NO_ERROR,
   PROTOCOL_ERROR,
 } from "../http2/frames.ts";
+import { isGrpcType } from "../http2/grpc-type.ts";
 import { goaway } from "./h2-frames.ts";
 import type { H2Answer } from "./h2-answer.ts";
 import { H2Guard, type GuardLimits, type Violation } from "./h2-guard.ts";
-import { isGrpc, rawField, readRequestHead } from "./h2-headers.ts";
+import { rawField, readRequestHead } from "./h2-headers.ts";
 import { H2Inbound, type StreamHost } from "./h2-inbound.ts";
 import type { H2Shared } from "./h2-shared.ts";
 import { H2Socket, type SocketObserver } from "./h2-socket.ts";
@@ -225,7 +226,7 @@ export class H2Connection implements WireOwner, StreamHost, SocketObserver {
   #refuse(stream: ServerHttp2Stream, raw: readonly string[], ended: boolean, error: unknown): void {
     const method = rawField(raw, ":method") ?? "";
     const target = rawField(raw, ":path") ?? "";
-    const grpc = isGrpc(rawField(raw, "content-type") ?? "");
+    const grpc = isGrpcType(rawField(raw, "content-type") ?? "");
     const headers = new HeaderList();
     const head = { method, target, authority: "", headers, grpc, contentLength: undefined };
     const inbound = new H2Inbound(this, stream, { ...head, expectContinue: false }, ended);

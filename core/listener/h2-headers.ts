@@ -1,9 +1,12 @@
-import { HeaderList } from "sluice/plugin";
+import type { HeaderList } from "sluice/plugin";
 import type { Limits } from "../../config/types.ts";
 import { isAuthority } from "../http1/authority.ts";
 import { IN_TARGET } from "../http1/bytes.ts";
 import { contentLength } from "../http1/field-values.ts";
 import { MessageError } from "../http1/message-error.ts";
+import { isForbiddenTrailer } from "../http1/trailers.ts";
+import { isGrpcType } from "../http2/grpc-type.ts";
+import { uncheckedHeaders } from "../plugin/headers.ts";
 
 /** A request's header block as the gateway takes it. */
 export interface H2RequestHead {
@@ -14,7 +17,7 @@ export interface H2RequestHead {
   readonly headers: HeaderList;
   readonly contentLength: number | undefined;
   readonly expectContinue: boolean;
-  /** `content-type: application/grpc…`, gRPC-Web excluded. */
+  /** See {@link isGrpcType}. */
   readonly grpc: boolean;
 }
 
@@ -75,7 +78,7 @@ export function readRequestHead(raw: readonly string[], limits: Limits): H2Reque
         cookieAt = flat.length + 1;
         break;
       case "content-type":
-        grpc = isGrpc(value);
+        grpc = isGrpcType(value);
         break;
       default:
         // Applications that see CGI-like names cannot tell a_b from a-b, so nobody may smuggle one as the other.
@@ -116,7 +119,7 @@ export function readRequestHead(raw: readonly string[], limits: Limits): H2Reque
     method,
     target,
     authority,
-    headers: new HeaderList(flat),
+    headers: uncheckedHeaders(flat),
     contentLength: length,
     expectContinue: expect !== undefined,
     grpc,
@@ -129,12 +132,7 @@ export function rawField(raw: readonly string[], name: string): string | undefin
   return undefined;
 }
 
-/** Whether a content type is gRPC's own: `application/grpc`, `application/grpc+proto`; not gRPC-Web. */
-export function isGrpc(contentType: string): boolean {
-  return contentType.startsWith("application/grpc") && !contentType.startsWith("-web", 16);
-}
-
-/** Trailer fields of a request; undefined where one of them may not stand there. */
+/** Trailer fields of a request, without those that a trailer section may not hold; undefined where one is malformed. */
 export function readTrailers(raw: readonly string[], limits: Limits): HeaderList | undefined {
   let bytes = 0;
   const flat: string[] = [];
@@ -143,10 +141,10 @@ export function readTrailers(raw: readonly string[], limits: Limits): HeaderList
     const value = raw[i + 1]!;
     bytes += name.length + value.length + FIELD_OVERHEAD;
     if (hasOuterSpace(value)) return undefined;
-    if (!name.includes("_")) flat.push(name, value);
+    if (!name.includes("_") && !isForbiddenTrailer(name)) flat.push(name, value);
   }
   if (raw.length > limits.headerCount * 2 || bytes > limits.headerBytes) return undefined;
-  return new HeaderList(flat);
+  return uncheckedHeaders(flat);
 }
 
 /** An answer's fields for `stream.respond`, names and values alternating. */
@@ -171,13 +169,28 @@ export function answerFields(
   return fields;
 }
 
-/** Fields as the objects that `sendTrailers` and `additionalHeaders` want; names that come twice as lists. */
-export function fieldObject(headers: HeaderList): Record<string, string | string[]> {
+/** Fields as `additionalHeaders` and `sendTrailers` want them; names that come twice have lists. */
+export type FieldObject = Record<string, string | string[] | number>;
+
+/** An informational answer's fields. */
+export function informObject(status: number, headers: HeaderList): FieldObject {
+  const fields = fieldObject(headers, isConnectionSpecific);
+  fields[":status"] = status;
+  return fields;
+}
+
+/** An answer's trailer fields, without those that a trailer section may not hold. */
+export function trailerObject(trailers: HeaderList): FieldObject {
+  return fieldObject(trailers, isForbiddenTrailer);
+}
+
+function fieldObject(headers: HeaderList, drops: (name: string) => boolean): FieldObject {
   const flat = headers.flat;
-  const fields: Record<string, string | string[]> = {};
+  // Without a prototype: a field may be called `constructor` or `__proto__`.
+  const fields = Object.create(null) as Record<string, string | string[]>;
   for (let i = 0; i < flat.length; i += 2) {
     const name = flat[i]!;
-    if (isConnectionSpecific(name)) continue;
+    if (drops(name)) continue;
     const before = fields[name];
     if (before === undefined) fields[name] = flat[i + 1]!;
     else if (typeof before === "string") fields[name] = [before, flat[i + 1]!];

@@ -1,4 +1,5 @@
 import type { ServerHttp2Stream } from "node:http2";
+import { Duplex } from "node:stream";
 import {
   type Body,
   type BodyProducer,
@@ -11,7 +12,7 @@ import {
 import type { Limits } from "../../config/types.ts";
 import { type AnswerHost, H2Answer } from "./h2-answer.ts";
 import { CANCEL, NO_ERROR } from "../http2/frames.ts";
-import { fieldObject, type H2RequestHead, readTrailers } from "./h2-headers.ts";
+import { type FieldObject, type H2RequestHead, informObject, readTrailers } from "./h2-headers.ts";
 import type { H2Shared } from "./h2-shared.ts";
 import type { Inbound, Sent } from "./inbound.ts";
 
@@ -39,10 +40,10 @@ export class H2Inbound implements Inbound, BodyProducer {
   readonly authority: string;
   readonly headers: HeaderList;
   readonly body: BodyQueue | null;
+  bodyMayRest = false;
   onGone: ((error: SluiceError) => void) | undefined;
   readonly #stream: Tracked;
   readonly #host: StreamHost;
-  readonly #grpc: boolean;
   #received = 0;
   /** Coarse time since which the client owes a piece of the body; 0 where it owes none. */
   #waitingSince = 0;
@@ -65,7 +66,6 @@ export class H2Inbound implements Inbound, BodyProducer {
     this.scheme = host.facts.tls === undefined ? "http" : "https";
     this.authority = head.authority;
     this.headers = head.headers;
-    this.#grpc = head.grpc;
     this.#expectContinue = head.expectContinue;
     this.#requestDone = ended;
     tracked.on("close", onClose);
@@ -78,9 +78,10 @@ export class H2Inbound implements Inbound, BodyProducer {
       : new BodyQueue(this, head.contentLength);
     this.#waitingSince = host.shared.now;
     tracked.on("finish", onFinish);
-    tracked.on("data", onData);
     tracked.on("end", onEnd);
     tracked.on("trailers", onTrailers);
+    tracked.push = onPush;
+    tracked.resume();
   }
 
   pause(): void {
@@ -114,8 +115,8 @@ export class H2Inbound implements Inbound, BodyProducer {
       return;
     }
     if (this.#waitingSince === 0 || now - this.#waitingSince < limits.bodyTimeout) return;
-    // A call that runs both ways may be silent for as long as it likes: its deadline is its own.
-    if (this.#grpc) this.#waitingSince = 0;
+    // Who takes the leave back, for another upstream, begins the wait anew.
+    if (this.bodyMayRest) this.#waitingSince = now;
     else this.#failBody("request_timeout", "timeout.body", "the request's body came too slowly");
   }
 
@@ -134,7 +135,7 @@ export class H2Inbound implements Inbound, BodyProducer {
   }
 
   inform(status: number, headers: HeaderList): void {
-    this.#inform({ ...fieldObject(headers), ":status": status });
+    this.#inform(informObject(status, headers));
   }
 
   /** Resets the stream: what was to answer it failed. */
@@ -228,7 +229,7 @@ export class H2Inbound implements Inbound, BodyProducer {
     this.body?.fail(new SluiceError(code, message, { reason }));
   }
 
-  #inform(fields: Record<string, string | string[] | number>): void {
+  #inform(fields: FieldObject): void {
     const stream = this.#stream;
     if (this.#over || stream.destroyed || stream.closed || stream.headersSent) return;
     try {
@@ -261,9 +262,18 @@ function gone(): SluiceError {
   return new SluiceError("client_closed", ERROR_CODES.client_closed.meaning, { reason: "client.gone" });
 }
 
-function onData(this: unknown, chunk: Uint8Array): void {
-  (this as Tracked)[INBOUND].receive(chunk);
+/**
+ * Stands in for a stream's own `push`: what comes goes to the body at once and never into the stream's buffer. That
+ * one has no bound on this runtime: `resume` opens the window for everything that came since `pause`, whether or not
+ * it was read meanwhile, so a reader that is slower than its client would be sent more with each pause. The end goes
+ * the usual way.
+ */
+function onPush(this: Tracked, chunk: Uint8Array | null): boolean {
+  if (chunk === null) return pushToStream.call(this, null);
+  this[INBOUND].receive(chunk);
+  return true;
 }
+const pushToStream = Duplex.prototype.push;
 function onEnd(this: unknown): void {
   (this as Tracked)[INBOUND].receiveEnd();
 }

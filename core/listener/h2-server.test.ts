@@ -184,6 +184,46 @@ test("trailers go both ways", async () => {
   }
 });
 
+test("a trailer section holds nothing that a message was acted upon before, neither way", async () => {
+  let trailers: HeaderList | undefined;
+  using served = await serve(async (inbound) => {
+    await collect(inbound.body, 1000);
+    trailers = inbound.body?.trailers;
+    const end = new HeaderList(["set-cookie", "a=1", "grpc-status", "0", "content-length", "9"]);
+    void inbound.respond(200, none(), new BytesBody(Buffer.from("ab"), end));
+  });
+  const post = { ":method": "POST", ":path": "/" };
+  const stream = served.session.request(post, { endStream: false, waitForTrailers: true });
+  const late = {
+    "x-forwarded-for": "192.0.2.9",
+    authorization: "Bearer x",
+    "x-sum": "42",
+    "content-type": "x",
+  };
+  stream.on("wantTrailers", () => stream.sendTrailers(late));
+  stream.end("body");
+  const answer = await read(stream);
+  expect(Object.entries(answer.trailers!)).toEqual([["grpc-status", "0"]]);
+  expect(trailers?.flat).toEqual(["x-sum", "42"]);
+});
+
+test("fields with the names of an object's own arrive, in trailers and in informational answers", async () => {
+  const odd = ["constructor", "1", "__proto__", "2", "tostring", "3", "constructor", "4"];
+  using served = await serve((inbound) => {
+    inbound.inform(103, new HeaderList(odd));
+    void inbound.respond(200, none(), pieces(["a"], new HeaderList(odd)));
+  });
+  const stream = served.session.request({ ":path": "/" });
+  const seen: unknown[] = [];
+  const take = (_fields: unknown, _flags: number, raw: string[]) => seen.push(raw);
+  stream.on("headers", take);
+  stream.on("trailers", take);
+  const answer = await read(stream);
+  expect(answer).toMatchObject({ status: 200, code: 0 });
+  const flat = ["constructor", "1", "constructor", "4", "__proto__", "2", "tostring", "3"];
+  expect(seen).toEqual([[":status", "103", ...flat], flat]);
+});
+
 test("informational answers come before the answer; 100 only when the body is wanted", async () => {
   const start = Promise.withResolvers<void>();
   using served = await serve(async (inbound) => {
@@ -329,9 +369,10 @@ test("a body beyond the limit fails, whether it says so or not", async () => {
   expect(served.rejections.map((rejection) => rejection.reason)).toEqual(["limits.body"]);
 });
 
-test("a body that stops coming fails after its timeout; a gRPC call may be silent", async () => {
+test("a body that stops coming fails after its timeout, a gRPC call's too, unless it may rest", async () => {
   using served = await serve(
     async (inbound) => {
+      inbound.bodyMayRest = inbound.rawTarget === "/rests";
       const error = await collect(inbound.body, 1e6).catch((thrown: unknown) => thrown as SluiceError);
       void inbound.respond(error instanceof SluiceError ? error.status : 200, none(), null);
     },
@@ -340,15 +381,20 @@ test("a body that stops coming fails after its timeout; a gRPC call may be silen
   const post = { ":method": "POST", ":path": "/" };
   const slow = served.session.request(post, { endStream: false });
   slow.write("a part");
-  const call = served.session.request({ ...post, "content-type": "application/grpc" }, { endStream: false });
+  const grpc = { ...post, "content-type": "application/grpc" };
+  const pinned = served.session.request(grpc, { endStream: false });
+  pinned.write("a part");
+  const call = served.session.request({ ...grpc, ":path": "/rests" }, { endStream: false });
   call.write("a part");
-  const answers = [read(slow), read(call)];
+  const answers = [read(slow), read(pinned), read(call)];
   // Answered when the two before it have arrived.
   await ask(served.session, {});
   await served.clock.advance(2000);
   expect(await answers[0]).toMatchObject({ status: 408 });
+  expect(await answers[1]).toMatchObject({ status: 408 });
+  await served.clock.advance(100_000);
   call.end("the rest");
-  expect(await answers[1]).toMatchObject({ status: 200 });
+  expect(await answers[2]).toMatchObject({ status: 200 });
 });
 
 test("a slow reader holds up its answer and nothing else", async () => {

@@ -53,6 +53,12 @@ export interface Inbound {
   respond(status: number, headers: HeaderList, body: Body | null): Promise<Sent>;
   /** Sends an informational answer (103) where the protocol allows it. */
   inform(status: number, headers: HeaderList): void;
+  /**
+   * Set by the forwarder: whether the client may be silent in the middle of its body for as long as it likes, with no
+   * `body_timeout`. So for a gRPC call that goes on over HTTP/2, where a silent stream holds up no other; over HTTP/1.1
+   * it would keep a connection from everybody else. HTTP/2 only. @default false
+   */
+  bodyMayRest?: boolean;
   /** Set by the gateway; called once when the client leaves before the answer is complete. */
   onGone: ((error: SluiceError) => void) | undefined;
 }

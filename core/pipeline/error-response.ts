@@ -2,13 +2,13 @@ import {
   BytesBody,
   ERROR_CODES,
   type ErrorCode,
-  type Exchange,
   type ExchangeResponse,
   HeaderList,
   type SluiceError,
 } from "sluice/plugin";
 import type { Rejection } from "../listener/inbound.ts";
 import { rpcError } from "./rpc-error.ts";
+import type { GatewayExchange } from "./types.ts";
 
 const encoder = new TextEncoder();
 
@@ -17,7 +17,7 @@ const encoder = new TextEncoder();
  * `{"error": {"code", "message", "reason", "request_id"}}`, for gRPC and gRPC-Web a Trailers-Only answer, for
  * Connect its JSON error or the end of its stream. Nothing of the error's cause is in it.
  */
-export function errorResponse(exchange: Exchange, error: SluiceError): ExchangeResponse {
+export function errorResponse(exchange: GatewayExchange, error: SluiceError): ExchangeResponse {
   const response =
     exchange.protocol === "http"
       ? httpError(exchange, error)
@@ -43,7 +43,7 @@ export function rejectionMessage(
   };
 }
 
-function httpError(exchange: Exchange, error: SluiceError): ExchangeResponse {
+function httpError(exchange: GatewayExchange, error: SluiceError): ExchangeResponse {
   const headers = new HeaderList(["content-type", "application/json"]);
   const bytes = errorBody(error.code, error.message, error.reason, exchange.requestId);
   // RFC 9110 §9.3.2: an answer to HEAD says how long the body would have been.

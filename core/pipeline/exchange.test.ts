@@ -1,6 +1,6 @@
 import { expect, test } from "bun:test";
 import { contextKey, HeaderList, SluiceError } from "sluice/plugin";
-import { createSeededRandom } from "sluice/testing";
+import { createFakeClock, createSeededRandom } from "sluice/testing";
 import type { Inbound } from "../listener/inbound.ts";
 import { HttpExchange } from "./exchange.ts";
 
@@ -25,7 +25,7 @@ function exchange(): HttpExchange {
     onGone: undefined,
   };
   const client = { address: "::1", fromTrustedProxy: false };
-  return new HttpExchange(inbound, "/a", "?b", client, 1, createSeededRandom(1));
+  return new HttpExchange(inbound, "/a", "?b", client, 1, { clock: createFakeClock(), random: createSeededRandom(1) });
 }
 
 const REASON = new SluiceError("draining", "Going.");
@@ -76,7 +76,7 @@ test("one try is given up without the others", () => {
   const x = exchange();
   const heard: string[] = [];
   x.onCancel(() => heard.push("outer"));
-  const mark = x.cancelMark;
+  const mark = x.mark();
   x.onCancel(() => heard.push("inner"));
   x.onCancel(() => heard.push("inner, over"))();
   x.cancelSince(mark, REASON);
@@ -86,7 +86,7 @@ test("one try is given up without the others", () => {
   expect(heard).toEqual(["inner", "outer"]);
 });
 
-test("upstream bodies that others took the place of are let go at the end", () => {
+test("bodies that others took the place of are let go at the end", () => {
   const x = exchange();
   const cancelled: string[] = [];
   const answer = (name: string, source: "upstream" | "gateway") => ({
@@ -102,7 +102,7 @@ test("upstream bodies that others took the place of are let go at the end", () =
   expect(cancelled).toEqual([]);
   x.release();
   x.release();
-  expect(cancelled).toEqual(["first"]);
+  expect(cancelled).toEqual(["first", "own"]);
 });
 
 test("a lifeless copy shares nothing that could change the request", () => {

@@ -1,23 +1,51 @@
-import type {
-  Body,
-  CallProtocol,
-  Candidate,
-  ConnectionFacts,
-  ContextKey,
-  ExchangeRequest,
-  ExchangeResponse,
-  HttpVersion,
-  Random,
-  SluiceError,
+import {
+  type Body,
+  BytesBody,
+  type CallProtocol,
+  type Candidate,
+  type Clock,
+  type ConnectionFacts,
+  type ContextKey,
+  type ExchangeRequest,
+  type ExchangeResponse,
+  type HttpVersion,
+  type Outcome,
+  type Random,
+  type SluiceError,
 } from "sluice/plugin";
 import type { Inbound } from "../listener/inbound.ts";
-import { callProtocolOf } from "./call-protocol.ts";
+import { callDeadline } from "./call-deadline.ts";
+import { callProtocolOf, callTypeOf } from "./call-protocol.ts";
 import type { ClientAddress } from "./client-address.ts";
-import { RequestBody } from "./request-body.ts";
+import { addLogField } from "./log-fields.ts";
+import { type Passage, RequestBody } from "./request-body.ts";
 import type { ResponseView } from "./response-view.ts";
-import type { GatewayExchange, RequestRecord } from "./types.ts";
+import type { AtWork, GatewayExchange, ReadyStep, RequestRecord } from "./types.ts";
 
 type CancelListener = (reason: unknown) => void;
+
+/** What an exchange is given by the gateway. */
+export interface ExchangeDeps {
+  readonly clock: Pick<Clock, "monotonic">;
+  readonly random: Random;
+}
+
+/** Who wants to know of a request's end. */
+export interface EndListener {
+  readonly listener: (outcome: Outcome) => void | Promise<void>;
+  /** Whose it is; undefined for nobody's in particular. */
+  readonly plugin: string | undefined;
+}
+
+/** A body that another took the place of. */
+interface Superseded {
+  readonly body: Body;
+  /** A plugin had begun to read it: what came in its place may be made of it. */
+  readonly inUse: boolean;
+}
+
+/** Bytes of a request body that a plugin may read, where no listener says otherwise. */
+export const BUFFERED_BODY = 8 * 1024 * 1024;
 
 const NO_CANDIDATES: readonly Candidate[] = Object.freeze([]);
 
@@ -25,31 +53,46 @@ const NO_CANDIDATES: readonly Candidate[] = Object.freeze([]);
  * The one implementation of an exchange. There is one a request, so it holds little: what few requests need
  * (signal, context map, request id, views) is made when it is asked for.
  */
-export class HttpExchange implements GatewayExchange {
+export class HttpExchange implements GatewayExchange, Passage {
   readonly inbound: Inbound;
   readonly request: ExchangeRequest;
   readonly record: RequestRecord;
-  readonly protocol: CallProtocol;
+  protocol: CallProtocol;
+  callType: string;
   readonly clientAddress: string;
   readonly fromTrustedProxy: boolean;
   readonly startedAt: number;
+  /** As the contract has it; NaN where the caller's field is malformed. */
+  readonly deadline: number;
+  readonly bufferedBody: number;
   route = "";
-  candidates: readonly Candidate[] = NO_CANDIDATES;
+  departed = false;
+  atWork: AtWork | undefined;
   /** The Fetch view of the answer, while a plugin holds one. */
   view: ResponseView | undefined;
-  readonly #random: Random;
+  readonly #deps: ExchangeDeps;
+  #candidates = NO_CANDIDATES;
+  #chosenBy: ReadyStep | undefined;
   #response: ExchangeResponse | undefined;
   #requestId: string | undefined;
   #cancelReason: SluiceError | undefined;
   #listeners: (CancelListener | undefined)[] | undefined;
+  /** Places up to here are not given to others: a mark was taken of them. */
+  #marked = 0;
+  #endListeners: Set<EndListener> | undefined;
+  /** How it ended; listeners that come later are run with it. */
+  #ended: ((late: EndListener) => void) | undefined;
   #controller: AbortController | undefined;
   #context: Map<ContextKey<unknown>, unknown> | undefined;
-  #superseded: Body[] | undefined;
+  #superseded: Superseded[] | undefined;
+  /** The exchange that this is a lifeless likeness of. */
+  #original: HttpExchange | undefined;
 
   /**
    * @param path in normal form.
    * @param search the query with its `?`, or "".
    * @param startedAt `clock.monotonic()`.
+   * @param bufferedBody the listener's `limits.buffered_body`.
    */
   constructor(
     inbound: Inbound,
@@ -57,7 +100,8 @@ export class HttpExchange implements GatewayExchange {
     search: string,
     client: ClientAddress,
     startedAt: number,
-    random: Random,
+    deps: ExchangeDeps,
+    bufferedBody = BUFFERED_BODY,
   ) {
     const { method, headers, body } = inbound;
     this.inbound = inbound;
@@ -71,6 +115,7 @@ export class HttpExchange implements GatewayExchange {
       bytesIn: 0,
       failure: undefined,
       failedStep: undefined,
+      fields: undefined,
     };
     this.request = {
       method,
@@ -80,13 +125,18 @@ export class HttpExchange implements GatewayExchange {
       path,
       search,
       headers,
-      body: body === null ? null : new RequestBody(body, this.record),
+      body: body === null ? null : new RequestBody(body, this, true),
     };
     this.protocol = callProtocolOf(method, headers, search);
+    const isCall = this.protocol !== "http";
+    // As they came: a step may rewrite the headers, and the caller must be answered in what it speaks.
+    this.callType = isCall ? callTypeOf(headers) : "";
+    this.deadline = isCall ? callDeadline(this.protocol, headers, startedAt) : Number.POSITIVE_INFINITY;
     this.clientAddress = client.address;
     this.fromTrustedProxy = client.fromTrustedProxy;
     this.startedAt = startedAt;
-    this.#random = random;
+    this.bufferedBody = bufferedBody;
+    this.#deps = deps;
   }
 
   get connection(): ConnectionFacts {
@@ -97,6 +147,19 @@ export class HttpExchange implements GatewayExchange {
     return this.inbound.httpVersion;
   }
 
+  get candidates(): readonly Candidate[] {
+    return this.#candidates;
+  }
+
+  set candidates(candidates: readonly Candidate[]) {
+    this.#candidates = candidates;
+    this.#chosenBy = this.atWork?.step;
+  }
+
+  get chosenBy(): ReadyStep | undefined {
+    return this.#chosenBy;
+  }
+
   get response(): ExchangeResponse | undefined {
     this.view?.settle();
     return this.#response;
@@ -104,9 +167,7 @@ export class HttpExchange implements GatewayExchange {
 
   set response(next: ExchangeResponse | undefined) {
     const before = this.#response;
-    if (before !== undefined && before.source === "upstream" && before.body !== null) {
-      if (before.body !== next?.body) (this.#superseded ??= []).push(before.body);
-    }
+    if (before !== undefined && before.body !== null) this.#supersede(before, next);
     this.view = undefined;
     this.#response = next;
   }
@@ -117,7 +178,7 @@ export class HttpExchange implements GatewayExchange {
   }
 
   get requestId(): string {
-    this.#requestId ??= this.#random.uuid();
+    this.#requestId ??= this.#deps.random.uuid();
     return this.#requestId;
   }
 
@@ -129,7 +190,6 @@ export class HttpExchange implements GatewayExchange {
     return this.#cancelReason !== undefined;
   }
 
-  /** Why the request was cancelled. */
   get cancelReason(): SluiceError | undefined {
     return this.#cancelReason;
   }
@@ -153,7 +213,7 @@ export class HttpExchange implements GatewayExchange {
     return () => {
       if (listeners[at] !== listener) return;
       listeners[at] = undefined;
-      while (listeners.length > 0 && listeners.at(-1) === undefined) listeners.pop();
+      while (listeners.length > this.#marked && listeners.at(-1) === undefined) listeners.pop();
     };
   }
 
@@ -164,9 +224,9 @@ export class HttpExchange implements GatewayExchange {
     this.#controller?.abort(reason);
   }
 
-  /** A mark for {@link cancelSince}. */
-  get cancelMark(): number {
-    return this.#listeners?.length ?? 0;
+  /** Takes a mark for {@link cancelSince}: what is registered from now on stands behind it. */
+  mark(): number {
+    return (this.#marked = this.#listeners?.length ?? 0);
   }
 
   /**
@@ -185,6 +245,45 @@ export class HttpExchange implements GatewayExchange {
     }
   }
 
+  onEnd(listener: EndListener["listener"]): () => void {
+    if (this.#original !== undefined) return this.#original.onEnd(listener);
+    const entry = { listener, plugin: this.atWork?.step?.config.plugin };
+    if (this.#ended !== undefined) {
+      this.#ended(entry);
+      return ignore;
+    }
+    const listeners = (this.#endListeners ??= new Set());
+    listeners.add(entry);
+    return () => void listeners.delete(entry);
+  }
+
+  /** The request is over: `run` is called for each who wants to know, now and later. */
+  end(run: (listener: EndListener) => void): void {
+    this.#ended = run;
+    const listeners = this.#endListeners;
+    this.#endListeners = undefined;
+    if (listeners !== undefined) for (const listener of listeners) run(listener);
+  }
+
+  logField(name: string, value: string | number | boolean | undefined): void {
+    addLogField(this.record, name, value);
+  }
+
+  waitsFor(whose: "clientWait" | "upstreamWait"): () => void {
+    const { clock } = this.#deps;
+    const begun = clock.monotonic();
+    const { atWork } = this;
+    atWork?.pause();
+    return () => {
+      this.record[whose] += clock.monotonic() - begun;
+      atWork?.resume();
+    };
+  }
+
+  waitsForClient(): () => void {
+    return this.waitsFor("clientWait");
+  }
+
   get<T>(key: ContextKey<T>): T {
     const context = this.#context;
     return context !== undefined && context.has(key) ? (context.get(key) as T) : key.initial;
@@ -194,10 +293,22 @@ export class HttpExchange implements GatewayExchange {
     (this.#context ??= new Map()).set(key, value);
   }
 
-  /** Lets go of upstream answers that others took the place of: their connections are held until then. */
+  /**
+   * Another run begins, without an answer. What the one before left of a body is let go at once, because it holds a
+   * connection that this run may want; a clone that a plugin made of it lives on, and so does what it reads.
+   */
+  startOver(): void {
+    this.response = undefined;
+    const superseded = this.#superseded;
+    if (superseded === undefined) return;
+    this.#superseded = superseded.filter((one) => one.inUse);
+    for (const { body, inUse } of superseded) if (!inUse) body.cancel();
+  }
+
+  /** Lets go of answers that others took the place of: connections and streams are held until then. */
   release(): void {
     if (this.#superseded === undefined) return;
-    for (const body of this.#superseded) body.cancel();
+    for (const { body } of this.#superseded) body.cancel();
     this.#superseded = undefined;
   }
 
@@ -213,14 +324,27 @@ export class HttpExchange implements GatewayExchange {
       onGone: undefined,
     };
     const client = { address: this.clientAddress, fromTrustedProxy: this.fromTrustedProxy };
-    const copy = new HttpExchange(inbound, path, search, client, this.startedAt, this.#random);
+    const copy = new HttpExchange(inbound, path, search, client, this.startedAt, this.#deps);
+    copy.protocol = this.protocol;
+    copy.callType = this.callType;
     copy.route = this.route;
     copy.requestId = this.requestId;
+    // What was reserved for the request is given back at its end, whoever asks for it.
+    copy.#original = this.#original ?? this;
     if (this.#context !== undefined) copy.#context = new Map(this.#context);
     if (this.#response !== undefined)
       copy.#response = { ...this.#response, headers: this.#response.headers.copy(), body: null };
     copy.cancel(reason);
     return copy;
+  }
+
+  #supersede(before: ExchangeResponse, next: ExchangeResponse | undefined): void {
+    const { view } = this;
+    view?.settle();
+    const { body } = before;
+    if (body === null || body === next?.body || body instanceof BytesBody) return;
+    const read = view?.isRead === true ? view.source : null;
+    (this.#superseded ??= []).push({ body: read ?? body, inUse: read !== null });
   }
 }
 

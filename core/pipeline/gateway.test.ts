@@ -92,32 +92,6 @@ describe("what the gateway answers itself", () => {
       "https://x.example/%C3%BC?a=%20",
     ]);
   });
-
-  test("too many at a time: 503 with Retry-After", async () => {
-    const release = Promise.withResolvers<void>();
-    using gate = testGateway(
-      [
-        {
-          path: "/*",
-          steps: [
-            async (_c, next) => {
-              await release.promise;
-              await next();
-            },
-          ],
-          action: OK,
-        },
-      ],
-      { maxActive: 1 },
-    );
-    const first = gate.fetch("/");
-    await until(() => gate.gateway.active === 1);
-    const second = await gate.fetch("/");
-    expect(second.status).toBe(503);
-    expect(second.headers.get("retry-after")).toBe("1");
-    release.resolve();
-    expect((await first).status).toBe(200);
-  });
 });
 
 describe("facts of a request", () => {

@@ -1,8 +1,20 @@
-import { BytesBody, type Clock, ERROR_CODES, HeaderList, type Random, SluiceError } from "sluice/plugin";
+import {
+  BytesBody,
+  type Clock,
+  ERROR_CODES,
+  type ExchangeResponse,
+  HeaderList,
+  type Outcome,
+  type Random,
+  SluiceError,
+} from "sluice/plugin";
+import type { Limits } from "../../config/types.ts";
 import { admitRequestHeaders } from "../forward/admit.ts";
-import type { GatewayHandler, Inbound, Rejection } from "../listener/inbound.ts";
+import type { GatewayHandler, Inbound, Rejection, Sent } from "../listener/inbound.ts";
+import { deadlinePassed, malformedTimeout } from "./call-deadline.ts";
 import { clientAddress } from "./client-address.ts";
 import { CuttableBody } from "./cuttable-body.ts";
+import { createDeadlineSweep, type DeadlineSweep, type Swept } from "./deadline-sweep.ts";
 import { errorResponse, rejectionMessage } from "./error-response.ts";
 import { HttpExchange } from "./exchange.ts";
 import type { Generation, Probes } from "./generation.ts";
@@ -16,35 +28,60 @@ import type { Observer, ReadyRoute } from "./types.ts";
 export interface GatewayDeps {
   /** The generation that new requests go to. */
   readonly current: () => Generation;
-  /** Whether the readiness probe answers 200. */
-  readonly ready: () => boolean;
-  readonly observer: Pick<Observer, "started" | "finished" | "rejected">;
-  readonly clock: Pick<Clock, "monotonic">;
+  /** Whether the readiness probe answers 200 to the checker of that address. */
+  readonly ready: (checker: string) => boolean;
+  readonly observer: Pick<Observer, "started" | "finished" | "rejected" | "strayFailure">;
+  readonly clock: Pick<Clock, "monotonic" | "setTimeout" | "setInterval">;
   readonly random: Random;
   /** Names this instance in `Proxy-Status`, as in `Via`; a token. */
   readonly pseudonym: string;
-  /** Requests at a time; one above it is answered 503. @default no limit */
-  readonly maxActive?: number;
+}
+
+/** What the gateway must know of a listener. */
+export interface ListenerFacts {
+  readonly probes: Probes;
+  readonly limits: Pick<Limits, "bufferedBody">;
 }
 
 export interface Gateway extends GatewayHandler {
-  /** The handler of one listener, which answers that listener's probes; they are looked up at each request. */
-  forListener(probes: () => Probes): GatewayHandler;
+  /** The handler of one listener: its probes and limits are looked up at each request. */
+  forListener(listener: () => ListenerFacts): GatewayHandler;
   /** Requests under way. */
   readonly active: number;
+  /** Requests begun since the start. */
+  readonly begun: number;
   /** Resolves when no request is under way. */
   idle(): Promise<void>;
   /** Cancels every request under way; what has no answer yet is answered with `reason`. Answers how many. */
   cutAll(reason: SluiceError): number;
 }
 
+/** How long a reload may wait for what plugins do at a request's end, milliseconds. */
+const END_TIME = 5_000;
+
 /** One request under way. */
-interface Flight {
+class Flight implements Swept {
+  before: Swept | undefined;
+  after: Swept | undefined;
   readonly exchange: HttpExchange;
   readonly generation: Generation;
+  readonly #late: (flight: Flight) => void;
   route: ReadyRoute | undefined;
   /** The answer is on its way out: what the pipeline still does has no effect on it. */
-  answering: boolean;
+  answering = false;
+  /** What plugins do at its end, as far as it takes time. */
+  ending: Promise<unknown>[] | undefined;
+
+  /** @param late called once the caller's deadline has passed. */
+  constructor(exchange: HttpExchange, generation: Generation, late: (flight: Flight) => void) {
+    this.exchange = exchange;
+    this.generation = generation;
+    this.#late = late;
+  }
+
+  checkDeadline(now: number): void {
+    if (now >= this.exchange.deadline && !this.exchange.cancelled) this.#late(this);
+  }
 }
 
 /** The way of a request: normal form, client address, route, pipeline, answer, bookkeeping. */
@@ -54,22 +91,29 @@ export function createGateway(deps: GatewayDeps): Gateway {
 
 class HttpGateway implements Gateway {
   readonly #deps: GatewayDeps;
-  readonly #maxActive: number;
+  /** Of the callers' deadlines. */
+  readonly #sweep: DeadlineSweep;
+  readonly #late = (flight: Flight): void => this.#cut(flight, deadlinePassed(flight.exchange.record));
   readonly #flights = new Set<Flight>();
   #whenIdle: (() => void)[] = [];
+  #begun = 0;
 
   constructor(deps: GatewayDeps) {
     this.#deps = deps;
-    this.#maxActive = deps.maxActive ?? Number.POSITIVE_INFINITY;
+    this.#sweep = createDeadlineSweep(deps.clock);
+  }
+
+  get begun(): number {
+    return this.#begun;
   }
 
   get active(): number {
     return this.#flights.size;
   }
 
-  forListener(probes: () => Probes): GatewayHandler {
+  forListener(listener: () => ListenerFacts): GatewayHandler {
     return {
-      handle: (inbound) => this.#handle(inbound, probes()),
+      handle: (inbound) => this.#handle(inbound, listener()),
       rejected: (rejection) => this.rejected(rejection),
     };
   }
@@ -95,26 +139,32 @@ class HttpGateway implements Gateway {
 
   cutAll(reason: SluiceError): number {
     const flights = [...this.#flights];
-    for (const flight of flights) {
-      flight.exchange.cancel(reason);
-      void this.#answer(flight);
-    }
+    for (const flight of flights) this.#cut(flight, reason);
     return flights.length;
   }
 
-  #handle(inbound: Inbound, probes: Probes | undefined): void {
+  #cut(flight: Flight, reason: SluiceError): void {
+    flight.exchange.cancel(reason);
+    // It does not reject.
+    void this.#answer(flight);
+  }
+
+  #handle(inbound: Inbound, listener: ListenerFacts | undefined): void {
     const startedAt = this.#deps.clock.monotonic();
     const target = normalizeTarget(inbound.rawTarget, inbound.method);
-    if (target !== undefined && probes !== undefined) {
-      if (answerProbe(inbound, target.path, probes, this.#deps.ready)) return;
+    if (target !== undefined && listener !== undefined) {
+      if (answerProbe(inbound, target.path, listener.probes, this.#deps.ready)) return;
     }
     const generation = this.#deps.current();
     const client = clientAddress(inbound.connection, inbound.headers, generation.trusts);
     const { path, search } = target ?? { path: "", search: "" };
-    const exchange = new HttpExchange(inbound, path, search, client, startedAt, this.#deps.random);
-    const flight: Flight = { exchange, generation, route: undefined, answering: false };
+    const buffered = listener?.limits.bufferedBody;
+    const exchange = new HttpExchange(inbound, path, search, client, startedAt, this.#deps, buffered);
+    const flight = new Flight(exchange, generation, this.#late);
     generation.retain();
+    if (exchange.deadline < Number.POSITIVE_INFINITY) this.#sweep.add(flight);
     this.#flights.add(flight);
+    this.#begun++;
     inbound.onGone = (error) => exchange.cancel(error);
     this.#deps.observer.started(exchange);
     // It does not reject.
@@ -138,7 +188,7 @@ class HttpGateway implements Gateway {
     const { exchange, generation } = flight;
     const { request } = exchange;
     if (target === undefined) throw badTarget(request.method);
-    if (this.#flights.size > this.#maxActive) throw overloaded();
+    if (Number.isNaN(exchange.deadline)) throw malformedTimeout(exchange.protocol);
     admitRequestHeaders(request.headers, exchange.fromTrustedProxy, exchange.inbound.upgrade?.protocol);
     if (target.path === "*") {
       // RFC 9110 §9.3.7: it asks for the server itself, so that no route has a part in it.
@@ -154,20 +204,40 @@ class HttpGateway implements Gateway {
     return route;
   }
 
+  /** Does not reject: whatever happens, the request is over afterwards. */
   async #answer(flight: Flight): Promise<void> {
     if (flight.answering) return;
     flight.answering = true;
+    let sent: Sent;
+    try {
+      sent = await this.#send(flight);
+    } catch (error) {
+      flight.exchange.record.failure ??= SluiceError.from(error);
+      sent = { bytes: 0, complete: false, firstByteAt: 0, error };
+    }
+    try {
+      this.#over(flight, sent);
+    } catch (error) {
+      this.#deps.observer.strayFailure(undefined, error, flight.exchange);
+    }
+  }
+
+  async #send(flight: Flight): Promise<Sent> {
     const { exchange } = flight;
     const { cancelReason } = exchange;
-    // Cancelled for another reason than that nobody is there to answer: that is the outcome.
-    if (
+    // Cancelled for another reason than that nobody is there to answer: that is the outcome. A step that is still at work
+    // has not answered yet.
+    if (exchange.answer === undefined) fail(flight, cancelReason ?? new SluiceError("internal", "No answer was made."));
+    else if (
       cancelReason !== undefined &&
       cancelReason.code !== "client_closed" &&
       cancelReason !== exchange.record.failure
     )
       fail(flight, cancelReason);
+    // Nobody will send the request's body any more: an answer may be made of it, however long it is.
+    exchange.departed = true;
     try {
-      const converted = toCallProtocol(exchange);
+      const converted = toCallProtocol(exchange, this.#deps.clock);
       if (converted !== undefined) await converted;
     } catch (thrown) {
       fail(flight, SluiceError.from(thrown));
@@ -178,15 +248,85 @@ class HttpGateway implements Gateway {
       response.headers.append("proxy-status", proxyStatus(this.#deps.pseudonym, failure));
     if (response.body !== null) response.body = bodyToSend(exchange);
     const sent = await exchange.inbound.respond(response.status, response.headers, response.body);
-    this.#flights.delete(flight);
-    exchange.release();
-    this.#deps.observer.finished(exchange, sent);
-    flight.generation.release();
-    if (this.#flights.size > 0) return;
-    const waiting = this.#whenIdle;
-    this.#whenIdle = [];
-    for (const resolve of waiting) resolve();
+    if (!sent.complete) exchange.record.failure ??= brokenOff(exchange, response, sent.error);
+    return sent;
   }
+
+  #over(flight: Flight, sent: Sent): void {
+    const { exchange, generation } = flight;
+    this.#flights.delete(flight);
+    if (exchange.deadline < Number.POSITIVE_INFINITY) this.#sweep.remove(flight);
+    exchange.release();
+    try {
+      this.#tellEnd(flight, sent);
+      this.#deps.observer.finished(exchange, sent);
+    } finally {
+      if (flight.ending === undefined) generation.release();
+      else void this.#releaseLater(generation, flight.ending);
+      if (this.#flights.size === 0) {
+        const waiting = this.#whenIdle;
+        this.#whenIdle = [];
+        for (const resolve of waiting) resolve();
+      }
+    }
+  }
+
+  /** Tells the plugins that asked for it how the request ended, and those that ask from now on. */
+  #tellEnd(flight: Flight, sent: Sent): void {
+    const { exchange } = flight;
+    let outcome: Outcome | undefined;
+    exchange.end(({ listener, plugin }) => {
+      outcome ??= this.#outcomeOf(exchange, sent);
+      try {
+        const pending = listener(outcome);
+        if (pending === undefined) return;
+        const settled = Promise.resolve(pending).catch((error: unknown) => {
+          this.#deps.observer.strayFailure(plugin, error, exchange);
+        });
+        (flight.ending ??= []).push(settled);
+      } catch (error) {
+        this.#deps.observer.strayFailure(plugin, error, exchange);
+      }
+    });
+  }
+
+  #outcomeOf(exchange: HttpExchange, sent: Sent): Outcome {
+    return Object.freeze({
+      complete: sent.complete,
+      status: exchange.answer?.status ?? 0,
+      bytesIn: exchange.record.bytesIn,
+      bytesOut: sent.bytes,
+      failure: exchange.record.failure,
+      durationMs: this.#deps.clock.monotonic() - exchange.startedAt,
+    });
+  }
+
+  /** The plugins of a generation are not closed while they settle a request; not for ever, if they hang. */
+  async #releaseLater(generation: Generation, ending: readonly Promise<unknown>[]): Promise<void> {
+    await new Promise<void>((resolve) => {
+      const stop = this.#deps.clock.setTimeout(resolve, END_TIME);
+      void Promise.all(ending).then(() => {
+        stop();
+        resolve();
+      });
+    });
+    generation.release();
+  }
+}
+
+/**
+ * Why an answer was not sent to its end. A message of an upstream breaks off with an error of ours; any other is a
+ * plugin's, whose stream it was or who worked on it.
+ */
+function brokenOff(
+  { cancelReason }: HttpExchange,
+  { source }: ExchangeResponse,
+  error: unknown,
+): SluiceError {
+  if (error instanceof SluiceError) return error;
+  if (cancelReason !== undefined) return cancelReason;
+  if (error === undefined && source === "upstream") return SluiceError.from(error, "upstream_failed", "reset");
+  return SluiceError.from(error, "plugin_failed", "response_body");
 }
 
 /** The request's outcome is this error. */
@@ -214,11 +354,4 @@ function badTarget(method: string): SluiceError {
   if (method === "CONNECT")
     return new SluiceError("not_implemented", "CONNECT is not served here.", { reason: "connect" });
   return new SluiceError("bad_request", "The request target is malformed.", { reason: "target" });
-}
-
-function overloaded(): SluiceError {
-  return new SluiceError("unavailable", "Too many requests are under way.", {
-    reason: "overflow",
-    headers: [["retry-after", "1"]],
-  });
 }

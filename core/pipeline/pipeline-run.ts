@@ -3,6 +3,7 @@ import { ContextState } from "./context-state.ts";
 import type { DeadlineSweep, Swept } from "./deadline-sweep.ts";
 import type { HttpExchange } from "./exchange.ts";
 import type { HonoMatch } from "./hono-match.ts";
+import { RequestBody } from "./request-body.ts";
 import { StepFrame } from "./step-frame.ts";
 import type { GatewayExchange, Observer, ReadyStep } from "./types.ts";
 
@@ -71,6 +72,9 @@ export class PipelineRun implements Swept {
    * @param above the step that waits for what comes of it.
    */
   enter(index: number, above: StepFrame | undefined): Promise<void> | undefined {
+    // Who comes next finds the body at its first byte, however far the step above has read.
+    const { body } = this.exchange.request;
+    if (body instanceof RequestBody) body.lookAgain();
     const at = nextStep(this.plan, this.exchange, index);
     if (at < this.plan.steps.length) return new StepFrame(this, at, above).start();
     return this.#act(above);
@@ -128,6 +132,7 @@ export class PipelineRun implements Swept {
   finish(): void {
     const { exchange, state } = this;
     this.plan.sweep.remove(this);
+    exchange.atWork = undefined;
     try {
       exchange.view?.close();
     } catch (thrown) {

@@ -11,12 +11,12 @@ const NOT_READY = new TextEncoder().encode("not ready\n");
  *
  * @param path in normal form.
  */
-export function answerProbe(inbound: Inbound, path: string, probes: Probes, ready: () => boolean): boolean {
+export function answerProbe(inbound: Inbound, path: string, probes: Probes, ready: (checker: string) => boolean): boolean {
   const isLive = path === probes.live;
   if (!isLive && path !== probes.ready) return false;
   const { method } = inbound;
   if (method !== "GET" && method !== "HEAD") return false;
-  const isGood = isLive || ready();
+  const isGood = isLive || ready(inbound.connection.socketAddress);
   const bytes = isGood ? OK : NOT_READY;
   const headers = new HeaderList([
     ...["content-type", "text/plain; charset=utf-8"],

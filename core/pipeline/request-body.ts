@@ -1,39 +1,51 @@
-import { type Body, type HeaderList, SluiceError } from "sluice/plugin";
-import type { RequestRecord } from "./types.ts";
-
-/** Bytes of a request body that a plugin may read through Fetch and the upstream still gets. */
-export const REPLAY_LIMIT = 8 * 1024 * 1024;
+import { type Body, ERROR_CODES, type HeaderList, SluiceError } from "sluice/plugin";
 
 type Chunk = Uint8Array | null;
 
+/** What a body must know of the request that it belongs to. */
+export interface Passage {
+  readonly request: { readonly body: Body | null };
+  readonly record: { bytesIn: number };
+  /** Bytes of a body that a plugin may read and the upstream still gets: `limits.buffered_body`. */
+  readonly bufferedBody: number;
+  /** The request is on its way to an upstream, or nobody will send it any more: what is read from now on is passed on. */
+  readonly departed: boolean;
+  /** A plugin waits for the body's next chunk. Answers what to call when that is over. */
+  waitsForClient(): () => void;
+}
+
 /**
- * A client's body, counted as it is read. A plugin may read it as well (`c.req.json()`): what it took is kept,
- * up to a limit, and goes upstream after all. Beyond the limit the plugin reads on and nothing is kept: it may
- * answer the request itself, but the body cannot be forwarded any more.
+ * A request's body, counted as it is read. Before the request departs, a plugin may read it, through Fetch
+ * (`c.req.json()`) or as it is (`collect(exchange.request.body)`): what it took is kept, up to a limit, and goes upstream
+ * after all. At the limit the plugin's read fails, and the body may be forwarded still. What is read once the request has
+ * departed, or once another body stands in the place of this one, goes through and is not kept.
  */
 export class RequestBody implements Body {
   readonly length: number | undefined;
   readonly #source: Body;
-  readonly #record: RequestRecord | undefined;
-  readonly #limit: number;
-  /** What was read for a plugin, from the first byte on. */
+  readonly #passage: Passage;
+  readonly #counted: boolean;
+  /** What was read for a plugin. */
   #kept: Uint8Array[] = [];
   #keptBytes = 0;
-  /** How many of the kept chunks went upstream. */
+  /** How many chunks came before the kept ones, and cannot be had again. */
+  #gone = 0;
+  /** Which chunk the upstream gets next. */
   #at = 0;
+  /** Which chunk a plugin gets next that reads the body as it is. */
+  #looked = 0;
   #ended = false;
-  #forwarding = false;
-  /** Who got bytes that cannot be had again. */
-  #lostTo: "nobody" | "a plugin" | "an upstream" = "nobody";
+  /** Whether its bytes go upstream as they are read. */
+  #passing = false;
   /** A read for a plugin that is under way: a source is read by one at a time. */
-  #tapping: Promise<Chunk> | undefined;
+  #pending: Promise<Chunk> | undefined;
 
-  /** @param record where the bytes are counted. */
-  constructor(source: Body, record: RequestRecord | undefined, limit = REPLAY_LIMIT) {
+  /** @param counted whether its bytes are the client's. */
+  constructor(source: Body, passage: Passage, counted: boolean) {
     this.length = source.length;
     this.#source = source;
-    this.#record = record;
-    this.#limit = limit;
+    this.#passage = passage;
+    this.#counted = counted;
   }
 
   get trailers(): HeaderList | undefined {
@@ -42,34 +54,43 @@ export class RequestBody implements Body {
 
   own(): boolean {
     // What a plugin has looked at is kept, and may be read once more.
-    const untouched = this.#kept.length === 0 && this.#tapping === undefined && this.#lostTo === "nobody";
-    return untouched && this.#source.own?.() === true;
+    const untouched = this.#kept.length === 0 && this.#pending === undefined;
+    return untouched && !this.#isKept && this.#source.own?.() === true;
   }
 
   read(): Chunk | Promise<Chunk> {
-    this.#forwarding = true;
-    if (this.#tapping !== undefined) return this.#tapping.then(() => this.read());
-    if (this.#lostTo === "a plugin") throw tooLargeToKeep(this.#limit);
-    if (this.#at < this.#kept.length) return this.#kept[this.#at++]!;
+    if (this.#isKept) return this.#look(this.#looked, () => this.#looked++);
+    this.#passing = true;
+    if (this.#pending !== undefined) return this.#pending.then(() => this.read());
+    if (this.#at < this.#gone) throw lost();
+    if (this.#at < this.#gone + this.#kept.length) return this.#kept[this.#at++ - this.#gone]!;
     if (this.#ended) return null;
     const next = this.#source.read();
-    if (!(next instanceof Promise)) return this.#forward(next);
+    if (!(next instanceof Promise)) return this.#passed(next);
     // A try that is given up while this is under way takes the chunk with it.
-    this.#lostTo = "an upstream";
-    return next.then((chunk) => this.#forward(chunk));
+    this.#lose();
+    return next.then((chunk) => this.#passed(chunk));
   }
 
   rewind(): boolean {
-    if (this.#lostTo !== "nobody") return false;
+    if (this.#gone > 0) return false;
     this.#at = 0;
-    this.#forwarding = false;
+    this.#passing = false;
+    this.lookAgain();
     return true;
   }
 
+  /** Another plugin's turn: it finds the body at its first byte, whatever the one before has read. */
+  lookAgain(): void {
+    this.#looked = 0;
+  }
+
   cancel(reason?: unknown): void {
-    this.#at = this.#kept.length;
+    // Who reads it as it is before it departs has lost interest; the upstream has not.
+    if (this.#isKept) return;
+    this.#at = this.#gone + this.#kept.length;
     if (this.#ended) return;
-    if (this.#lostTo === "nobody") this.#lostTo = "an upstream";
+    this.#lose();
     this.#source.cancel(reason);
   }
 
@@ -79,60 +100,107 @@ export class RequestBody implements Body {
     return {
       length: this.length,
       trailers: undefined,
-      read: () => (at < this.#kept.length ? this.#kept[at++]! : this.#readForPlugin(() => at++)),
-      // The plugin has lost interest; the upstream has not.
+      read: () => this.#look(at, () => at++),
+      // As above.
       cancel: ignore,
     };
   }
 
-  #readForPlugin(took: () => void): Chunk | Promise<Chunk> {
-    if (this.#forwarding) throw new TypeError("the request body is on its way upstream already");
+  /** Whether what is read now is kept. */
+  get #isKept(): boolean {
+    return !this.#passage.departed && this.#passage.request.body === this;
+  }
+
+  /** @param took moves the reader's place on. */
+  #look(at: number, took: () => void): Chunk | Promise<Chunk> {
+    if (at < this.#gone) throw lost();
+    const strict = this.#isKept;
+    const last = this.#gone + this.#kept.length - 1;
+    if (at <= last) {
+      // The chunk that exceeds the limit is there for the upstream alone.
+      if (strict && at === last && this.#keptBytes > this.#passage.bufferedBody) throw this.#tooLong();
+      took();
+      return this.#kept[at - this.#gone]!;
+    }
+    if (this.#passing) throw new TypeError("the request body is on its way upstream already");
     if (this.#ended) return null;
-    took();
+    if (this.#pending !== undefined) return this.#pending.then(() => this.#look(at, took));
     const next = this.#source.read();
-    if (!(next instanceof Promise)) return this.#keep(next);
-    this.#tapping = next.then(
-      (chunk) => this.#keep(chunk),
+    if (!(next instanceof Promise)) return this.#taken(next, strict, took);
+    const resumed = strict ? this.#passage.waitsForClient() : ignore;
+    const pending = next.then(
+      (chunk) => {
+        this.#pending = undefined;
+        resumed();
+        return this.#taken(chunk, strict, took);
+      },
       (error: unknown) => {
-        this.#tapping = undefined;
+        this.#pending = undefined;
+        resumed();
         throw error;
       },
     );
-    return this.#tapping;
+    // Whoever waits for it to be over reads for himself then, and finds what is wrong.
+    this.#pending = pending.catch(nothing);
+    return pending;
   }
 
-  #keep(chunk: Chunk): Chunk {
-    this.#tapping = undefined;
+  /** @param strict whether nothing may be given that is not kept. */
+  #taken(chunk: Chunk, strict: boolean, took: () => void): Chunk {
     this.#count(chunk);
-    if (chunk === null || this.#lostTo !== "nobody") return chunk;
+    if (chunk === null) return null;
     this.#keptBytes += chunk.byteLength;
-    if (this.#keptBytes <= this.#limit) {
+    const fits = this.#keptBytes <= this.#passage.bufferedBody;
+    if (this.#gone > 0) this.#gone++;
+    else {
       this.#kept.push(chunk);
-    } else {
-      this.#kept = [];
-      this.#lostTo = "a plugin";
+      if (!fits && !strict) this.#lose();
+    }
+    if (strict && !fits) throw this.#tooLong();
+    took();
+    return chunk;
+  }
+
+  #passed(chunk: Chunk): Chunk {
+    this.#count(chunk);
+    if (chunk !== null) {
+      this.#lose();
+      this.#at = this.#gone;
     }
     return chunk;
   }
 
-  #forward(chunk: Chunk): Chunk {
-    this.#count(chunk);
-    if (chunk !== null) this.#lostTo = "an upstream";
-    return chunk;
+  /** The next chunk goes to somebody who does not keep it, so that there is no way back. */
+  #lose(): void {
+    this.#gone = Math.max(1, this.#gone + this.#kept.length);
+    this.#at = this.#gone;
+    if (this.#kept.length > 0) this.#kept = [];
   }
 
   #count(chunk: Chunk): void {
     if (chunk === null) this.#ended = true;
-    else if (this.#record !== undefined) this.#record.bytesIn += chunk.byteLength;
+    else if (this.#counted) this.#passage.record.bytesIn += chunk.byteLength;
+  }
+
+  #tooLong(): SluiceError {
+    const { bufferedBody } = this.#passage;
+    return new SluiceError(
+      "payload_too_large",
+      `The body is longer than the ${bufferedBody} bytes that are read before it is forwarded.`,
+      { reason: "limits.buffered_body" },
+    );
   }
 }
 
-function tooLargeToKeep(limit: number): SluiceError {
-  return new SluiceError(
-    "payload_too_large",
-    `The body is longer than the ${limit} bytes that a plugin may read before it is forwarded.`,
-    { reason: "body_not_kept" },
-  );
+function lost(): SluiceError {
+  return new SluiceError("plugin_failed", ERROR_CODES.plugin_failed.meaning, {
+    reason: "body_not_kept",
+    cause: new Error("the request body is read again from its first byte, and was not kept"),
+  });
 }
 
 function ignore(): void {}
+
+function nothing(): null {
+  return null;
+}

@@ -101,7 +101,7 @@ export class SluiceRequest extends HonoRequest {
     if (next.body !== null) {
       const own = untouchedBody(next.body);
       if (own === undefined || own !== tap)
-        request.body = new RequestBody(own ?? bodyOfStream(next.body), undefined);
+        request.body = new RequestBody(own ?? bodyOfStream(next.body), this.#exchange, false);
     } else if (tap !== undefined) request.body = null;
     // A copy of a request shares its body with the copied one, and would wait for it to be read as well.
     if (before.body !== null && !before.body.locked) before.body.cancel().catch(ignore);
@@ -128,7 +128,8 @@ export class SluiceRequest extends HonoRequest {
     }
     let tap: Body | undefined;
     if (request.body !== null && method !== "GET" && method !== "HEAD") {
-      if (!(request.body instanceof RequestBody)) request.body = new RequestBody(request.body, undefined);
+      if (!(request.body instanceof RequestBody)) 
+        request.body = new RequestBody(request.body, this.#exchange, false);
       tap = (request.body as RequestBody).tap();
     }
     const known = FETCH_METHODS.has(method);

@@ -29,6 +29,8 @@ const encoder = new TextEncoder();
  */
 export class ResponseView {
   readonly answer: ExchangeResponse;
+  /** The answer's body before anybody looked. */
+  readonly source: Body | null;
   readonly #native: Response;
   readonly #link: HeaderLink;
   /** The native body that the answer's stands for; undefined where the bytes themselves are known. */
@@ -47,6 +49,7 @@ export class ResponseView {
     derived: boolean,
   ) {
     this.answer = answer;
+    this.source = answer.body;
     this.#native = native;
     this.#link = link;
     this.#stream = stream;
@@ -112,6 +115,11 @@ export class ResponseView {
   /** Whether the answer still is what the view shows, headers aside. */
   get fits(): boolean {
     return this.answer.body === this.#body && this.answer.status === this.#status;
+  }
+
+  /** Whether the body is being read through the view, or was. */
+  get isRead(): boolean {
+    return isRead(this.#native);
   }
 
   isOf(response: Response): boolean {

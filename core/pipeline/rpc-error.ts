@@ -1,29 +1,33 @@
-import { BytesBody, type Exchange, type ExchangeResponse, HeaderList } from "sluice/plugin";
+import { BytesBody, type ExchangeResponse, HeaderList } from "sluice/plugin";
 import { isConnectStream } from "./call-protocol.ts";
+import type { GatewayExchange } from "./types.ts";
 import { connectCodeOf, encodeGrpcMessage } from "./rpc-status.ts";
 
 const encoder = new TextEncoder();
 
+/** How a caller is spoken to, as its request was when it came. */
+export type Caller = Pick<GatewayExchange, "protocol" | "callType">;
+
 /**
- * An error in the form of the caller's RPC protocol. The exchange's protocol must not be `http`.
+ * An error in the form of the caller's RPC protocol. The protocol must not be `http`.
  *
  * @param code gRPC's.
  * @param message for the caller.
  */
-export function rpcError(exchange: Exchange, code: number, message: string): ExchangeResponse {
-  if (exchange.protocol === "connect") return connectError(exchange, code, message);
+export function rpcError({ protocol, callType }: Caller, code: number, message: string): ExchangeResponse {
+  if (protocol === "connect") return connectError(callType, code, message);
   // Trailers-Only: everything in one header block, which ends the stream (gRPC over HTTP/2, Responses). gRPC-Web
   // has the same form in its headers.
-  const type = exchange.protocol === "grpc" ? "application/grpc" : callersType(exchange);
+  const type = protocol === "grpc" ? "application/grpc" : callType;
   const headers = new HeaderList(["content-type", type, "grpc-status", String(code)]);
   if (message !== "") headers.append("grpc-message", encodeGrpcMessage(message));
   return { status: 200, headers, body: null, source: "gateway" };
 }
 
-function connectError(exchange: Exchange, code: number, message: string): ExchangeResponse {
+function connectError(callType: string, code: number, message: string): ExchangeResponse {
   const { name, http } = connectCodeOf(code);
   const error = { code: name, ...(message !== "" && { message }) };
-  if (!isConnectStream(exchange.request.headers)) {
+  if (!isConnectStream(callType)) {
     const body = new BytesBody(encoder.encode(JSON.stringify(error)));
     return {
       status: http,
@@ -34,7 +38,7 @@ function connectError(exchange: Exchange, code: number, message: string): Exchan
   }
   return {
     status: 200,
-    headers: new HeaderList(["content-type", callersType(exchange)]),
+    headers: new HeaderList(["content-type", callType]),
     body: new BytesBody(endStream(encoder.encode(JSON.stringify({ error })))),
     source: "gateway",
   };
@@ -47,9 +51,4 @@ function endStream(message: Uint8Array): Uint8Array {
   new DataView(envelope.buffer).setUint32(1, message.byteLength);
   envelope.set(message, 5);
   return envelope;
-}
-
-function callersType(exchange: Exchange): string {
-  const type = exchange.request.headers.get("content-type") ?? "";
-  return type.split(";", 1)[0]!.trim();
 }

@@ -3,7 +3,7 @@ import { WatchedBody } from "./body-stream.ts";
 import { asHono, isComplete, SluiceContext } from "./hono-context.ts";
 import type { PipelineRun } from "./pipeline-run.ts";
 import type { PreparedHeaders } from "./prepared-headers.ts";
-import type { ReadyStep } from "./types.ts";
+import type { AtWork, ReadyStep } from "./types.ts";
 
 /** The step's own code runs, or it waits for something of its own. */
 const OWN = 0;
@@ -34,17 +34,19 @@ interface WayOut {
  * One step at work on one request: its time, its `next()`, and what becomes of the request when it fails. Its
  * promise never rejects; a failure is an answer by then.
  */
-export class StepFrame {
+export class StepFrame implements AtWork {
+  readonly step: ReadyStep;
   readonly #run: PipelineRun;
   readonly #index: number;
   readonly #above: StepFrame | undefined;
-  readonly #step: ReadyStep;
   readonly #context: SluiceContext;
   #phase: typeof OWN | typeof BELOW | typeof REPLACED | typeof OVER = OWN;
   /** Milliseconds of its own time, up to `#since`. */
   #own = 0;
   /** When its own code began or went on to run. */
   #since: number;
+  /** How many reads of others' bytes it waits for; none of that is its own time. */
+  #waits = 0;
   /** What the steps above had prepared when this one began. */
   readonly #prepared: PreparedHeaders;
   #wayIn: WayIn | undefined;
@@ -59,11 +61,22 @@ export class StepFrame {
     this.#run = run;
     this.#index = index;
     this.#above = above;
-    this.#step = run.plan.steps[index]!;
-    this.#context = new SluiceContext(run.state, this.#step.config.plugin);
+    this.step = run.plan.steps[index]!;
+    this.#context = new SluiceContext(run.state, this.step.config.plugin);
     this.#prepared = run.state.prepared;
     this.#since = run.plan.clock.monotonic();
     run.deepest = this;
+    run.exchange.atWork = this;
+  }
+
+  pause(): void {
+    if (this.#phase === OWN) this.#stopClock();
+    this.#waits++;
+  }
+
+  resume(): void {
+    this.#waits--;
+    this.#since = this.#run.plan.clock.monotonic();
   }
 
   /** Whether what comes from below is still wanted. */
@@ -75,7 +88,7 @@ export class StepFrame {
   start(): Promise<void> | undefined {
     let result: unknown;
     try {
-      result = this.#step.instance.handle(asHono(this.#context), () => this.#next());
+      result = this.step.instance.handle(asHono(this.#context), () => this.#next());
     } catch (thrown) {
       this.#threw(thrown);
       return this.#end();
@@ -93,9 +106,9 @@ export class StepFrame {
 
   /** @param now `clock.monotonic()`. */
   checkDeadline(now: number): void {
-    if (this.#phase !== OWN || this.#own + now - this.#since <= this.#step.config.timeout) return;
+    if (this.#phase !== OWN || this.#waits > 0 || this.#own + now - this.#since <= this.step.config.timeout) return;
     const error = new SluiceError("plugin_timeout", ERROR_CODES.plugin_timeout.meaning, {
-      cause: new Error(`step ${this.#step.config.key} took more than ${this.#step.config.timeout} ms`),
+      cause: new Error(`step ${this.step.config.key} took more than ${this.step.config.timeout} ms`),
     });
     this.#fail(error, "timeout");
   }
@@ -120,12 +133,13 @@ export class StepFrame {
         return misuse("next() cannot run again: the request body went upstream and was not kept");
       exchange.record.failedStep = undefined;
       state.error = undefined;
-    }
+      exchange.departed = false;
+      exchange.startOver();
+    } else if (exchange.answer !== undefined) exchange.response = undefined;
     this.#wayIn = { path, search, body, prepared: state.prepared };
-    if (exchange.answer !== undefined) exchange.response = undefined;
     this.#stopClock();
     this.#phase = BELOW;
-    this.#cancelMark = exchange.cancelMark;
+    this.#cancelMark = exchange.mark();
     const pending = this.#run.enter(this.#index + 1, this);
     if (pending === undefined) {
       this.#resume();
@@ -137,10 +151,9 @@ export class StepFrame {
   #resume(): void {
     if (this.#phase === REPLACED) return this.#settle();
     if (this.#phase !== BELOW) return undefined;
-    this.#phase = OWN;
-    this.#since = this.#run.plan.clock.monotonic();
+    this.#begin();
     this.#takeBack(this.#wayIn!);
-    if (this.#step.config.onError === "continue") this.#wayOut = this.#keepAnswer();
+    if (this.step.config.onError === "continue") this.#wayOut = this.#keepAnswer();
     if (this.#returned) this.#gave(undefined);
     return undefined;
   }
@@ -208,7 +221,7 @@ export class StepFrame {
   #fail(error: SluiceError | ErrorWithResponse, outcome: "ok" | "error" | "timeout"): void {
     const isBelow = this.#phase === BELOW;
     if (!isBelow) this.#stopClock();
-    const tolerated = this.#step.config.onError === "continue" && !isRefusal(error);
+    const tolerated = this.step.config.onError === "continue" && !isRefusal(error);
     this.#observe(tolerated && outcome === "ok" ? "error" : outcome);
     if (outcome !== "ok" || tolerated) {
       const reason = error instanceof SluiceError ? error : new SluiceError("plugin_failed", error.message);
@@ -216,7 +229,7 @@ export class StepFrame {
     }
     if (tolerated && this.#goOnWithout(isBelow)) return;
     if (isBelow) this.#giveUpBelow();
-    if (outcome !== "ok") this.#run.exchange.record.failedStep = this.#step.config.key;
+    if (outcome !== "ok") this.#run.exchange.record.failedStep = this.step.config.key;
     if (error instanceof SluiceError) this.#run.fail(error);
     else this.#answerWith(error);
     this.#settle();
@@ -257,9 +270,8 @@ export class StepFrame {
 
   /** The step went on without waiting for what is below: that is given up, and what comes of it is ignored. */
   #giveUpBelow(): void {
-    const { deepest, exchange, plan } = this.#run;
-    this.#phase = OWN;
-    this.#since = plan.clock.monotonic();
+    const { deepest, exchange } = this.#run;
+    this.#begin();
     for (let frame = deepest; frame !== undefined && frame !== this; frame = frame.#above) frame.#abandon();
     this.#run.deepest = this;
     exchange.cancelSince(
@@ -283,13 +295,20 @@ export class StepFrame {
     this.#resolve?.();
   }
 
+  /** Its own code goes on. */
+  #begin(): void {
+    this.#phase = OWN;
+    this.#since = this.#run.plan.clock.monotonic();
+    this.#run.exchange.atWork = this;
+  }
+
   #stopClock(): void {
-    this.#own += this.#run.plan.clock.monotonic() - this.#since;
+    if (this.#waits === 0) this.#own += this.#run.plan.clock.monotonic() - this.#since;
   }
 
   #observe(outcome: "ok" | "error" | "timeout"): void {
     const { observer, route } = this.#run.plan;
-    observer.stepFinished(this.#step, route, this.#own / 1000, outcome);
+    observer.stepFinished(this.step, route, this.#own / 1000, outcome);
   }
 }
 

@@ -52,7 +52,8 @@ export interface TestGatewayOptions {
   readonly probes?: Probes;
   readonly ready?: () => boolean;
   readonly trustedProxies?: readonly string[];
-  readonly maxActive?: number;
+  /** `limits.buffered_body` of the listener. */
+  readonly bufferedBody?: number;
 }
 
 /** What the observer was told of a request at its end. */
@@ -143,11 +144,10 @@ export function testGateway(routes: readonly TestRoute[], options: TestGatewayOp
     ...{ observer, clock, random },
     current: () => generation,
     ready: options.ready ?? (() => true),
-    ...(options.maxActive !== undefined && { maxActive: options.maxActive }),
   });
 
-  const { probes } = options;
-  const handler = probes === undefined ? gateway : gateway.forListener(() => probes);
+  const { probes = { live: undefined, ready: undefined }, bufferedBody = LIMITS.bufferedBody } = options;
+  const handler = gateway.forListener(() => ({ probes, limits: { bufferedBody } }));
   const server = createHttp1Server({ handler, limits: () => LIMITS, clock, log });
   const listener = Bun.listen({
     hostname: "127.0.0.1",

@@ -1,4 +1,4 @@
-import { BytesBody, collect, type ExchangeResponse } from "sluice/plugin";
+import { BytesBody, type Clock, collect, type ExchangeResponse } from "sluice/plugin";
 import { isConnectStream } from "./call-protocol.ts";
 import type { HttpExchange } from "./exchange.ts";
 import { rpcError } from "./rpc-error.ts";
@@ -6,6 +6,8 @@ import { grpcCodeOf, isConnectCode } from "./rpc-status.ts";
 
 /** Bytes of a refusal's body that are read for its message. */
 const BODY_LIMIT = 16 * 1024;
+/** Milliseconds that such a body may take: what the refusal says matters less than that it comes. */
+const BODY_TIME = 1_000;
 /** Characters of a message: it travels in a header block, and those are bounded. */
 const MESSAGE_LIMIT = 1024;
 
@@ -14,15 +16,22 @@ const MESSAGE_LIMIT = 1024;
  * into the protocol of the call; the message is the body's `error.message`, its `message`, or its text. What
  * speaks the protocol already, and what an upstream answered, stays as it is. Undefined when it is done at once.
  */
-export function toCallProtocol(exchange: HttpExchange): Promise<void> | undefined {
+export function toCallProtocol(
+  exchange: HttpExchange,
+  clock: Pick<Clock, "setTimeout">,
+): Promise<void> | undefined {
   if (exchange.protocol === "http") return undefined;
   const response = exchange.answer;
   if (response === undefined || response.source !== "gateway" || speaks(exchange, response)) return undefined;
-  return convert(exchange, response);
+  return convert(exchange, response, clock);
 }
 
-async function convert(exchange: HttpExchange, response: ExchangeResponse): Promise<void> {
-  const bytes = await textOf(response);
+async function convert(
+  exchange: HttpExchange,
+  response: ExchangeResponse,
+  clock: Pick<Clock, "setTimeout">,
+): Promise<void> {
+  const bytes = await textOf(exchange, response, clock);
   const text = bytes === undefined ? "" : new TextDecoder().decode(bytes);
   const json = /\bjson\b/i.test(typeOf(response)) ? parsed(text) : undefined;
   // Connect's own error, made by a plugin that knows it.
@@ -48,19 +57,36 @@ function speaks(exchange: HttpExchange, response: ExchangeResponse): boolean {
 }
 
 function isConnectUnary(exchange: HttpExchange): boolean {
-  return exchange.protocol === "connect" && !isConnectStream(exchange.request.headers);
+  return exchange.protocol === "connect" && !isConnectStream(exchange.callType);
 }
 
-/** The body where it may be text and is short; it is read or cancelled after this. */
-async function textOf({ headers, body }: ExchangeResponse): Promise<Uint8Array | undefined> {
+/** The body where it may be text, is short and comes soon; it is read or cancelled after this. */
+function textOf(
+  exchange: HttpExchange,
+  { headers, body }: ExchangeResponse,
+  clock: Pick<Clock, "setTimeout">,
+): Promise<Uint8Array | undefined> | undefined {
   if (body === null) return undefined;
   const type = headers.get("content-type") ?? "";
-  if (!headers.has("content-encoding") && /^text\/plain|\bjson\b/i.test(type)) {
-    // A body that breaks off has no message for the caller; the status stands.
-    return collect(body, BODY_LIMIT).catch(() => undefined);
+  if (headers.has("content-encoding") || !/^text\/plain|\bjson\b/i.test(type)) {
+    body.cancel();
+    return undefined;
   }
-  body.cancel();
-  return undefined;
+  return new Promise((resolve) => {
+    const giveUp = (): void => {
+      resolve(undefined);
+      body.cancel();
+    };
+    const stop = clock.setTimeout(giveUp, BODY_TIME);
+    const takeBack = exchange.onCancel(giveUp);
+    // A body that breaks off has no message for the caller; the status stands.
+    const over = (bytes?: Uint8Array): void => {
+      stop();
+      takeBack();
+      resolve(bytes);
+    };
+    collect(body, BODY_LIMIT).then(over, () => over());
+  });
 }
 
 function parsed(text: string): Record<string, unknown> | undefined {

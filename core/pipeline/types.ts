@@ -11,9 +11,12 @@ export interface RequestRecord {
   attempts: number;
   /** What the upstream that was asked last answered; 0 while, or where, it did not. */
   upstreamStatus: number;
-  /** Milliseconds spent waiting for upstreams to begin their answers (connecting included), all tries. */
+  /**
+   * Milliseconds spent waiting for upstreams to begin their answers (connecting included), all tries, and for answers that
+   * a step read.
+   */
   upstreamWait: number;
-  /** Milliseconds spent waiting for the client's body before the upstream could be asked. */
+  /** Milliseconds that steps waited for the client's body. */
   clientWait: number;
   /** Request body bytes read. */
   bytesIn: number;
@@ -21,12 +24,36 @@ export interface RequestRecord {
   failure: SluiceError | undefined;
   /** The step whose plugin failed, where one did. */
   failedStep: string | undefined;
+  /** What plugins add to the access log line, in the order in which they did; values are to be masked by name. */
+  fields: Map<string, string | number | boolean> | undefined;
+}
+
+/** A plugin's code that runs for a request, and whose time is measured. */
+export interface AtWork {
+  /** Whose code it is. */
+  readonly step: ReadyStep | undefined;
+  /** It waits for a client or an upstream, whose time that is. Such waits may overlap. */
+  pause(): void;
+  /** One such wait is over. */
+  resume(): void;
 }
 
 /** The exchange with its inside: the core sees this, plugins see `Exchange`. */
 export interface GatewayExchange extends Exchange {
   readonly inbound: Inbound;
   readonly record: RequestRecord;
+  /** The content type of the caller's RPC protocol, as the request named it; "" for `http`. */
+  readonly callType: string;
+  /** The request is on its way to an upstream, or nobody will send it any more: its body is not kept as it is read. */
+  departed: boolean;
+  /** The plugin's code that is running, while the pipeline is. */
+  atWork: AtWork | undefined;
+  /** The step that chose the candidates; undefined for the route's own. */
+  readonly chosenBy: ReadyStep | undefined;
+  /** Why the request was cancelled. */
+  readonly cancelReason: SluiceError | undefined;
+  /** The running plugin waits for bytes of somebody else. Answers what to call when that is over. */
+  waitsFor(whose: "clientWait" | "upstreamWait"): () => void;
   /** Ends the request: `cancelled` turns true, the signal fires, listeners run. Idempotent. */
   cancel(reason: SluiceError): void;
 }

@@ -66,6 +66,13 @@ export interface BodyProducer {
   cancelled(reason: unknown): void;
 }
 
+/** Pieces below this that wait together are joined: one that is kept by itself costs some hundred bytes besides. */
+const SMALL = 1_024;
+/** Bytes that are joined at most. */
+const JOINED = 8_192;
+/** Empty places at the front of a queue's list from which on they are cut off, once they are half of it. */
+const COMPACT_AT = 64;
+
 /**
  * A body that a socket fills and somebody else reads. `push` never refuses; above `highWaterMark` bytes it
  * asks the producer to pause and below half of that to go on.
@@ -75,9 +82,13 @@ export class BodyQueue implements Body {
   trailers: HeaderList | undefined;
   readonly #producer: BodyProducer;
   readonly #highWaterMark: number;
-  #chunks: Uint8Array[] = [];
+  /** What was read of it, before `#head`, is empty: a queue that never runs dry would keep every chunk alive. */
+  #chunks: (Uint8Array | undefined)[] = [];
   #head = 0;
   #buffered = 0;
+  /** The last of `#chunks` where small pieces are joined in it; `#joined` bytes of it are in use. */
+  #joint: Uint8Array | undefined;
+  #joined = 0;
   #paused = false;
   #read = false;
   #state: "open" | "ended" | "failed" | "cancelled" = "open";
@@ -101,7 +112,10 @@ export class BodyQueue implements Body {
     return this.#state !== "open";
   }
 
-  /** Adds bytes. The queue keeps the array: the producer must not write into it again. */
+  /**
+   * Adds bytes. The queue keeps the array: the producer must not write into it again. Small pieces that nobody has
+   * read yet become one, or a sender of single bytes could fill memory with a hundred times what it sends.
+   */
   push(chunk: Uint8Array): void {
     if (this.#state !== "open" || chunk.byteLength === 0) return;
     const waiting = this.#waiting;
@@ -110,7 +124,7 @@ export class BodyQueue implements Body {
       waiting.resolve(chunk);
       return;
     }
-    this.#chunks.push(chunk);
+    if (chunk.byteLength >= SMALL || !this.#join(chunk)) this.#add(chunk);
     this.#buffered += chunk.byteLength;
     if (!this.#paused && this.#buffered >= this.#highWaterMark) {
       this.#paused = true;
@@ -141,13 +155,51 @@ export class BodyQueue implements Body {
     return !this.#read;
   }
 
+  #add(chunk: Uint8Array): void {
+    this.#closeJoint();
+    this.#chunks.push(chunk);
+  }
+
+  /** Adds a small piece to the one before it. @returns false where there is none that it could be added to */
+  #join(chunk: Uint8Array): boolean {
+    if (this.#head === this.#chunks.length) return false;
+    const last = this.#chunks.length - 1;
+    if (this.#joint === undefined) {
+      const before = this.#chunks[last]!;
+      if (before.byteLength >= SMALL) return false;
+      this.#joint = new Uint8Array(JOINED);
+      this.#joint.set(before);
+      this.#joined = before.byteLength;
+      this.#chunks[last] = this.#joint;
+    } else if (this.#joined + chunk.byteLength > JOINED) return false;
+    this.#joint.set(chunk, this.#joined);
+    this.#joined += chunk.byteLength;
+    return true;
+  }
+
+  /** Nothing more is joined to the last chunk. */
+  #closeJoint(): void {
+    const joint = this.#joint;
+    if (joint === undefined) return;
+    this.#joint = undefined;
+    // What is little used gives its memory back.
+    const used = this.#joined;
+    this.#chunks[this.#chunks.length - 1] =
+      used < JOINED / 2 ? joint.slice(0, used) : joint.subarray(0, used);
+  }
+
   read(): Uint8Array | null | Promise<Uint8Array | null> {
     this.#read = true;
     if (this.#head < this.#chunks.length) {
+      if (this.#joint !== undefined && this.#head === this.#chunks.length - 1) this.#closeJoint();
       const chunk = this.#chunks[this.#head]!;
+      this.#chunks[this.#head] = undefined;
       this.#head++;
       if (this.#head === this.#chunks.length) {
         this.#chunks = [];
+        this.#head = 0;
+      } else if (this.#head >= COMPACT_AT && this.#head * 2 >= this.#chunks.length) {
+        this.#chunks.splice(0, this.#head);
         this.#head = 0;
       }
       this.#buffered -= chunk.byteLength;
@@ -169,6 +221,7 @@ export class BodyQueue implements Body {
   cancel(reason?: unknown): void {
     this.#chunks = [];
     this.#head = 0;
+    this.#joint = undefined;
     this.#buffered = 0;
     if (this.#state !== "open") return;
     this.#state = "cancelled";

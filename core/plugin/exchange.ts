@@ -1,6 +1,7 @@
 import type { Context } from "hono";
 import type { Body } from "./body.ts";
 import type { ContextKey } from "./context-key.ts";
+import type { SluiceError } from "./errors.ts";
 import type { HeaderList } from "./headers.ts";
 
 /** What a client's certificate says, after the chain was verified against `client_ca`. */
@@ -48,11 +49,19 @@ export interface ExchangeRequest {
   readonly scheme: "http" | "https";
   /** Host and port as the client named them: `Host` or `:authority`. */
   readonly authority: string;
-  /** The path in normal form: what was matched and what is forwarded. A rewrite assigns it. */
+  /**
+   * The path in normal form. For steps, on the way in and out, it is what the route matched: a route's `rewrite` comes
+   * after them. A step that assigns it changes what the rewrite begins with, and so what is forwarded.
+   */
   path: string;
   /** The query with its `?`, or "". */
   search: string;
   readonly headers: HeaderList;
+  /**
+   * The client's body is kept as a plugin reads it, up to the listener's `limits.buffered_body`, and goes upstream from
+   * its first byte all the same; a read beyond that limit fails with `payload_too_large`. Who puts another body (or null)
+   * in its place may read it to any length, and nothing is kept.
+   */
   body: Body | null;
 }
 
@@ -69,10 +78,35 @@ export interface ExchangeResponse {
 export interface Candidate {
   /** Name of an upstream of the configuration. */
   readonly upstream: string;
-  /** Makes the request ready for this upstream; runs before each try. */
+  /**
+   * Makes the request ready for this upstream; runs before each try. What it changes of the request's method, path,
+   * query, headers and body is taken back when the try is over. It has the timeout of the step that chose it.
+   */
   prepare?(exchange: Exchange): void | Promise<void>;
-  /** Takes its answer: may change it, or throw a SluiceError so that the next candidate is tried. */
+  /**
+   * Takes its answer: may change it, or throw a SluiceError so that the next candidate is tried. Its time is bounded as
+   * that of `prepare`.
+   */
   accept?(exchange: Exchange, answer: ExchangeResponse): void | Promise<void>;
+}
+
+/** How a request ended. */
+export interface Outcome {
+  /** Whether the client was sent the answer to its last byte. */
+  readonly complete: boolean;
+  /** Of the answer; what would have been sent where the client had left before. */
+  readonly status: number;
+  /** Bytes of the request's body that were read. */
+  readonly bytesIn: number;
+  /** Bytes of the answer's body that were sent. */
+  readonly bytesOut: number;
+  /**
+   * What decided the outcome, where that is a failure: also a client that left (`client_closed`), and a refusal by a
+   * step. An upstream's own 5xx is none.
+   */
+  readonly failure: SluiceError | undefined;
+  /** Milliseconds from the request's head to its end. */
+  readonly durationMs: number;
 }
 
 /**
@@ -98,12 +132,31 @@ export interface Exchange {
   candidates: readonly Candidate[];
   /** `clock.monotonic()` when the request's head was complete. */
   readonly startedAt: number;
+  /**
+   * `clock.monotonic()` by which the caller wants its answer: `grpc-timeout`, `connect-timeout-ms`. `Infinity` for none.
+   * When it passes, the request is cancelled and answered with DEADLINE_EXCEEDED.
+   */
+  readonly deadline: number;
   /** True once the client has left, the deadline has passed or the gateway cut the request. */
   readonly cancelled: boolean;
   /** Fires with `cancelled`; made when first read. */
   readonly signal: AbortSignal;
   /** Runs `listener` when the request is cancelled (at once, if it was). Answers a function that takes it back. */
   onCancel(listener: (reason: unknown) => void): () => void;
+  /**
+   * Runs `listener` once, when the request is over: after the last byte of its answer, or when it was cut, refused or left
+   * by its client (at once, if it is over already). For what must be settled or given back however a request ends. What it
+   * throws or rejects with is counted against the plugin and changes nothing. Answers a function that takes it back.
+   */
+  onEnd(listener: (outcome: Outcome) => void | Promise<void>): () => void;
+  /**
+   * Adds a field to the request's line in the access log, under `fields`; undefined takes it away. Possible until the
+   * listeners of `onEnd` have returned. A text is cut after 512 characters, and a request has 32 fields: what comes after
+   * those is left out.
+   * @param name lower case, digits and `_`, at most 64 characters; of a secret-looking name the value is masked.
+   * @throws TypeError on any other name, and on a value that is no text, number or boolean.
+   */
+  logField(name: string, value: string | number | boolean | undefined): void;
   get<T>(key: ContextKey<T>): T;
   set<T>(key: ContextKey<T>, value: T): void;
 }

@@ -1,3 +1,6 @@
+/** Tells the constructor that the fields need no check. */
+const CHECKED: unique symbol = Symbol("checked");
+
 /**
  * An ordered list of header fields: what stood on the wire, in its order, duplicates kept.
  * Names are lower-case (RFC 9113 §8.2; RFC 9110 §5.1 compares them without case). Values are
@@ -10,8 +13,15 @@ export class HeaderList implements Iterable<readonly [name: string, value: strin
    */
   readonly flat: string[];
 
-  constructor(flat: string[] = []) {
-    this.flat = flat;
+  /**
+   * @param flat name, value, name, value …; copied.
+   * @throws TypeError on an illegal name or value, or a name without a value.
+   */
+  constructor(flat?: readonly string[]);
+  constructor(flat: string[], checked: typeof CHECKED);
+  constructor(flat?: readonly string[], checked?: typeof CHECKED) {
+    if (flat === undefined) this.flat = [];
+    else this.flat = checked === CHECKED ? (flat as string[]) : checkedCopy(flat);
   }
 
   /** Copies pairs or a `Headers`. @throws TypeError on an illegal name or value. */
@@ -94,7 +104,7 @@ export class HeaderList implements Iterable<readonly [name: string, value: strin
   }
 
   copy(): HeaderList {
-    return new HeaderList(this.flat.slice());
+    return uncheckedHeaders(this.flat.slice());
   }
 
   /** A Fetch `Headers` with the same fields (a copy; changes do not flow back). */
@@ -111,12 +121,31 @@ export class HeaderList implements Iterable<readonly [name: string, value: strin
   }
 }
 
+/**
+ * A list over `flat` itself, which is not looked at: for a codec, whose parser has refused what may not stand there, and
+ * for what was made of such fields. Not for plugins.
+ */
+export function uncheckedHeaders(flat: string[]): HeaderList {
+  return new HeaderList(flat, CHECKED);
+}
+
 /** A field name or a method: `token` of RFC 9110 §5.6.2. */
 export const TOKEN = /^[!#$%&'*+\-.^_`|~0-9A-Za-z]+$/;
 
 function checkedName(name: string): string {
   if (!TOKEN.test(name)) throw new TypeError(`illegal header name ${JSON.stringify(name)}`);
   return name.toLowerCase();
+}
+
+function checkedCopy(flat: readonly string[]): string[] {
+  if (flat.length % 2 !== 0) throw new TypeError("a header name without a value");
+  const copy: string[] = [];
+  for (let i = 0; i < flat.length; i += 2) {
+    const key = checkedName(flat[i]!);
+    checkValue(key, flat[i + 1]!);
+    copy.push(key, flat[i + 1]!);
+  }
+  return copy;
 }
 
 function checkValue(name: string, value: string): void {

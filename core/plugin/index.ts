@@ -28,10 +28,12 @@ export {
   type ExchangeRequest,
   type ExchangeResponse,
   type HttpVersion,
+  type Outcome,
   type TlsFacts,
 } from "./exchange.ts";
 export { headerMap, headerName } from "./header-name.ts";
 export { HeaderList, TOKEN } from "./headers.ts";
+export { type BodyMap, mapBody } from "./map-body.ts";
 export { nearest } from "./nearest.ts";
 export type {
   Clock,

@@ -1,5 +1,5 @@
 import type { Clock } from "sluice/plugin";
-import { maskedConfig } from "../../config/index.ts";
+import { maskedConfig, maskedRoutes } from "../../config/index.ts";
 import type { AdminSource, ReloadResult } from "../admin/source.ts";
 import { compileTrust, type Trust } from "../net/trusted-proxies.ts";
 import type { LogLevel, RootLog } from "../services/log.ts";
@@ -13,7 +13,7 @@ export interface AdminViewParts {
   readonly clock: Clock;
   generation(): RunningGeneration;
   state(): "starting" | "ready" | "draining";
-  readinessAsked(): void;
+  readinessAsked(checker: string): void;
   listeners(): readonly string[];
   /** Requests under way. */
   active(): number;
@@ -67,8 +67,8 @@ export class AdminView implements AdminSource {
   /** The process answers, so it lives. */
   readonly live = true;
 
-  get ready(): boolean {
-    this.#parts.readinessAsked();
+  ready(checker: string): boolean {
+    this.#parts.readinessAsked(checker);
     return this.#parts.state() === "ready";
   }
 
@@ -119,19 +119,7 @@ export class AdminView implements AdminSource {
   }
 
   routes(): readonly object[] {
-    return this.#parts.generation().loaded.config.routes.map(({ name, match, rewrite, steps, action }) => ({
-      name,
-      match,
-      rewrite,
-      steps: steps.map(({ key, plugin, when, onError, timeout }) => ({
-        step: key,
-        plugin,
-        when,
-        on_error: onError,
-        timeout_ms: timeout,
-      })),
-      action,
-    }));
+    return maskedRoutes(this.#parts.generation().loaded.config);
   }
 
   upstreams(): readonly object[] {

@@ -102,6 +102,7 @@ export async function buildGeneration(
   number: number,
   loaded: LoadedConfig,
   services: GenerationServices,
+  signal?: AbortSignal,
 ): Promise<BuildOutcome> {
   const { config } = loaded;
   const scope = services.keep.scope();
@@ -126,7 +127,7 @@ export async function buildGeneration(
   }
 
   const setup = await setUpSteps(config.routes, {
-    clock: services.clock,
+    ...{ clock: services.clock, signal },
     services: (step) => stepServices(step, services, upstreams.views, scope),
     closeFailed: (step, error) =>
       services.log.error({ plugin: step.plugin, step: step.key, err: error }, "a plugin could not be closed"),

@@ -171,6 +171,8 @@ test("the admin listener may move, and may go", async () => {
   expect(await isOpen(gateway.admin)).toBe(false);
   const none = `version: 1\nlisteners: [${ANY_PORT}]\n${ROUTES(202)}`;
   expect((await gateway.reload(none)).ok).toBe(true);
+  // A kept connection is served for a while.
+  await gateway.clock.advance(2_500);
   expect(await failure(fetch("http://localhost/healthz", { unix }))).not.toBe("");
   expect((await gateway.fetch("/")).status).toBe(202);
 });

@@ -1,4 +1,4 @@
-import { type AnyPlugin, type Clock, type Random, SluiceError } from "sluice/plugin";
+import { type AnyPlugin, type Clock, ConfigError, type Random, SluiceError } from "sluice/plugin";
 import { defaultListener, formatProblem } from "../../config/index.ts";
 import type { AdminConfig, ListenerConfig } from "../../config/types.ts";
 import { createAdminApp } from "../admin/app.ts";
@@ -32,6 +32,9 @@ export interface RuntimeOptions {
   readonly random: Random;
   readonly log: RootLog;
 }
+
+/** How long a reload that waits for a plugin's setup goes on doing so when a newer one is asked for, milliseconds. */
+const SUPERSEDED_AFTER_MS = 2_000;
 
 /** A gateway that runs. */
 export interface Runtime {
@@ -68,6 +71,8 @@ class GatewayRuntime implements Runtime {
   #current!: RunningGeneration;
   #state: "starting" | "ready" | "draining" = "starting";
   #reloading: Promise<unknown> = Promise.resolve();
+  /** Ends the setups that the reload under way waits for. */
+  #impatience: AbortController | undefined;
   #wait: Wait | undefined;
   #hurried = false;
   #stopped: Promise<number> | undefined;
@@ -86,12 +91,12 @@ class GatewayRuntime implements Runtime {
       // Unique among the proxies of a path, so that a loop can be told from a chain.
       pseudonym: `sluice-${random.hex(3)}`,
     };
-    this.#readiness = new ReadinessWatch(clock);
+    this.#readiness = new ReadinessWatch(clock, () => this.#gateway.begun);
     this.#gateway = createGateway({
       ...{ clock, random, observer: this.observer, pseudonym: this.#services.pseudonym },
       current: () => this.#current,
-      ready: () => {
-        this.#readiness.asked();
+      ready: (checker) => {
+        this.#readiness.asked(checker);
         return this.#state === "ready";
       },
     });
@@ -114,7 +119,7 @@ class GatewayRuntime implements Runtime {
     this.#listeners = new ListenerSet({
       ...shared,
       trusts: (address) => this.#current.trusts(address),
-      handler: (config) => this.#gateway.forListener(() => config().probes),
+      handler: (config) => this.#gateway.forListener(config),
     });
     this.#adminView = new AdminView({
       metrics: this.#metrics,
@@ -122,7 +127,7 @@ class GatewayRuntime implements Runtime {
       clock,
       generation: () => this.#current,
       state: () => this.#state,
-      readinessAsked: () => this.#readiness.asked(),
+      readinessAsked: (checker) => this.#readiness.asked(checker),
       listeners: () => this.#listeners.addresses,
       active: () => this.#gateway.active,
       connections: () => this.#listeners.connections,
@@ -161,6 +166,13 @@ class GatewayRuntime implements Runtime {
 
   reload(trigger: string): Promise<ReloadResult> {
     // One after the other: each reads the files as they are when its turn comes.
+    const before = this.#impatience;
+    if (before !== undefined) {
+      this.#options.clock.setTimeout(
+        () => before.abort(new ConfigError("its setup had not ended when a newer reload was asked for")),
+        SUPERSEDED_AFTER_MS,
+      );
+    }
     const result = this.#reloading.then(() => this.#reload(trigger));
     this.#reloading = result.catch(() => undefined);
     return result;
@@ -173,8 +185,9 @@ class GatewayRuntime implements Runtime {
     if (this.#state !== "ready")
       return { ok: false, generation: number, errors: ["the gateway is not running"] };
     let result: ReloadResult;
+    const impatience = (this.#impatience = new AbortController());
     try {
-      const warnings = await this.#replace(number + 1);
+      const warnings = await this.#replace(number + 1, impatience.signal);
       const ms = Math.round(clock.monotonic() - begun);
       log.info({ trigger, generation: number + 1, warnings, ms }, "reloaded");
       result = { ok: true, generation: number + 1, warnings };
@@ -183,13 +196,15 @@ class GatewayRuntime implements Runtime {
       const defect = error instanceof StartError ? {} : { err: error };
       log.error({ trigger, generation: number, errors, ...defect }, "reload rejected");
       result = { ok: false, generation: number, errors };
+    } finally {
+      this.#impatience = undefined;
     }
     this.#adminView.reloaded(result);
     return result;
   }
 
   /** Answers the warnings. @throws StartError with what is wrong; nothing has changed then */
-  async #replace(number: number): Promise<readonly string[]> {
+  async #replace(number: number, signal: AbortSignal): Promise<readonly string[]> {
     const { file, env, builtins, log } = this.#options;
     const before = await this.#watcher.signatures();
     const outcome = await loadConfig(file, env, builtins);
@@ -200,7 +215,7 @@ class GatewayRuntime implements Runtime {
     );
     if (!outcome.ok) throw new StartError("the configuration is invalid", outcome.problems);
     const { loaded } = outcome;
-    const generation = await this.#build(number, loaded);
+    const generation = await this.#build(number, loaded, signal);
     try {
       const admin = await this.#admin.prepare(adminListeners(loaded.config.admin));
       try {
@@ -228,8 +243,8 @@ class GatewayRuntime implements Runtime {
   }
 
   /** @throws StartError with every problem; nothing of the configuration is held then */
-  async #build(number: number, loaded: LoadedConfig): Promise<RunningGeneration> {
-    const built = await buildGeneration(number, loaded, this.#services);
+  async #build(number: number, loaded: LoadedConfig, signal?: AbortSignal): Promise<RunningGeneration> {
+    const built = await buildGeneration(number, loaded, this.#services, signal);
     if (built.ok) return built.generation;
     loaded.release();
     throw new StartError("the configuration cannot be set up", built.problems);
@@ -244,6 +259,7 @@ class GatewayRuntime implements Runtime {
     const grace = this.#current.loaded.config.shutdownTimeout;
     this.#state = "draining";
     this.#watcher.close();
+    this.#impatience?.abort(new ConfigError("its setup had not ended when the gateway was stopped"));
     log.info({ active: this.#gateway.active, grace_ms: grace }, "draining");
     const begun = clock.monotonic();
     // Half of the grace at most: running requests need the rest.

@@ -110,6 +110,28 @@ test("a setup that hangs refuses the reload after 30 s; what comes of it later i
   expect(events).toEqual(["fine made", "fine made", "fine closed", "late closed"]);
 });
 
+test("a setup that hangs gives way to a newer reload, and to the end", async () => {
+  const hang = plugin("slow", () => new Promise(() => undefined));
+  const events: string[] = [];
+  await using gateway = await testRuntime(routeWith("fine"), { plugins: [noting("fine", events), hang] });
+  const hanging = gateway.reload(routeWith("fine", "slow"));
+  while (events.length < 2) await gateway.clock.advance(0);
+  const mended = gateway.reload(routeWith("fine"));
+  expect(await gateway.during(hanging)).toMatchObject({
+    ok: false,
+    errors: [expect.stringContaining("its setup had not ended when a newer reload was asked for")],
+  });
+  expect(await gateway.during(mended)).toMatchObject({ ok: true });
+
+  const again = gateway.reload(routeWith("fine", "slow"));
+  const made = events.length;
+  while (events.length === made) await gateway.clock.advance(0);
+  const before = gateway.clock.monotonic();
+  expect(await gateway.during(gateway.runtime.shutdown())).toBe(0);
+  expect(gateway.clock.monotonic() - before).toBeLessThan(1_000);
+  expect(await again).toMatchObject({ ok: false });
+});
+
 test("what comes late may fail, too, and may keep nothing for a configuration that is gone", async () => {
   const kept: unknown[] = [];
   const gate = Promise.withResolvers<void>();

@@ -22,6 +22,8 @@ export type SetupOutcome =
 
 export interface SetupOptions {
   readonly clock: Clock;
+  /** Fires when a setup that has not ended is not waited for any longer. */
+  readonly signal?: AbortSignal | undefined;
   /** The services of a step. */
   services(step: StepConfig): Services;
   closeFailed(step: StepConfig, error: unknown): void;
@@ -73,10 +75,21 @@ export async function setUpSteps(
 /** An instance that comes too late is closed when it comes: nobody else knows of it. */
 function setUpInTime(config: StepConfig, options: SetupOptions): Promise<PluginInstance> {
   const work = setUp(config, options.services(config));
-  return withinTime(options.clock, work, SETUP_TIMEOUT_MS, () => {
-    work.then((late) => closeInstance(config, late, options)).catch(ignore);
+  const { signal } = options;
+  const { promise: aborted, reject } = Promise.withResolvers<never>();
+  const abort = (): void => reject(signal?.reason);
+  signal?.addEventListener("abort", abort);
+  if (signal?.aborted === true) abort();
+  const soon = Promise.race([work, aborted]);
+  const inTime = withinTime(options.clock, soon, SETUP_TIMEOUT_MS, () => {
     return new ConfigError(`its setup did not end within ${SETUP_TIMEOUT_MS / 1000} s`);
   });
+  return inTime
+    .catch((error: unknown) => {
+      work.then((late) => closeInstance(config, late, options)).catch(ignore);
+      throw error;
+    })
+    .finally(() => signal?.removeEventListener("abort", abort));
 }
 
 async function setUp(config: StepConfig, services: Services): Promise<PluginInstance> {

@@ -35,7 +35,7 @@ export function stepServices(
   };
 }
 
-/** fetch as an operator expects it of a server: what is configured is what is asked. */
+/** fetch as an operator expects it of a server: what is configured is what is asked, whatever HTTP_PROXY says. */
 function plainFetch(input: string | URL | Request, init: RequestInit = {}): Promise<Response> {
-  return fetch(input, { redirect: "manual", proxy: undefined, ...init });
+  return fetch(input, { redirect: "manual", proxy: false, ...init });
 }

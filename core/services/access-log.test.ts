@@ -193,6 +193,13 @@ test("a gRPC call's protocol and status are in its line; a status that is none i
   expect((await gateway.reload(next)).ok).toBe(true);
   await gateway.fetch("/x", { method: "POST", headers: { "content-type": "application/grpc" } });
   expect(await gateway.request(3)).not.toHaveProperty("grpc_status");
+  // Their HTTP status is 200 whatever became of them.
+  const counted = (await gateway.metrics()).match(/^sluice_grpc_calls_total.*$/gm);
+  expect(counted?.toSorted()).toEqual([
+    'sluice_grpc_calls_total{route="",grpc_status="12"} 1',
+    'sluice_grpc_calls_total{route="routes[0]",grpc_status="14"} 1',
+    'sluice_grpc_calls_total{route="routes[0]",grpc_status="none"} 1',
+  ]);
 });
 
 test("the access log can be turned off, and on again by a reload", async () => {

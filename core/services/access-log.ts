@@ -90,7 +90,7 @@ export function rejectedLine(rejection: Rejection, status: number, requestId: st
 }
 
 /** gRPC's own status: in the trailers, or in the head of a Trailers-Only answer. */
-function grpcStatus(exchange: GatewayExchange): number | undefined {
+export function grpcStatus(exchange: GatewayExchange): number | undefined {
   const response = exchange.response;
   if (response === undefined || exchange.protocol === "http") return undefined;
   const status = response.body?.trailers?.get("grpc-status") ?? response.headers.get("grpc-status");

@@ -1,5 +1,6 @@
 import { expect, test } from "bun:test";
 import fc from "fast-check";
+import { HeaderList } from "sluice/plugin";
 import { isSecretName, masked, maskQuery, maskText } from "./mask.ts";
 
 test("names of secrets are known in the spellings of headers, queries, YAML and JavaScript", () => {
@@ -134,4 +135,9 @@ test("any plain data can be masked, and its secrets are gone", () => {
     }),
     { numRuns: 200 },
   );
+});
+
+test("a list of header fields shows its names", () => {
+  const headers = new HeaderList(["authorization", "Bearer abcdef123", "accept", "text/plain"]);
+  expect(masked({ headers })).toEqual({ headers: { authorization: "***", accept: "text/plain" } });
 });

@@ -1,3 +1,5 @@
+import { HeaderList } from "sluice/plugin";
+
 /** What stands for a value that nobody may read. */
 export const MASK = "***";
 
@@ -11,7 +13,7 @@ const UNREADABLE = "(unreadable)";
 
 // Whole words at a name's end, so that `token_count` of a usage report is no secret and `admin_token` is one.
 const SECRET_NAME =
-  /(^|[-_.])(authorization|cookies?|set-cookie|password|passwd|passphrase|pwd|secrets?|token|jwt|api[-_]?key|apikey|credentials?|private[-_]?key|session|signature)$/i;
+  /(^|[-_.])(authorization|cookies?|set-cookie|password|passwd|passphrase|pwd|secrets?|token|jwt|api[-_]?key|apikey|credentials?|(private|access)[-_]?key|session|signature)$/i;
 
 /** Whether a header, query or configuration key of that name holds a secret. */
 export function isSecretName(name: string): boolean {
@@ -45,6 +47,7 @@ function copyOf(value: unknown, extra: ReadonlySet<string>, depth: number): unkn
   if (value instanceof Date) return Number.isNaN(value.getTime()) ? "Invalid Date" : value.toISOString();
   if (value instanceof URL) return maskText(value.href);
   if (ArrayBuffer.isView(value) || value instanceof ArrayBuffer) return `(${value.byteLength} bytes)`;
+  if (value instanceof HeaderList) return fieldsOf(value, extra, depth);
   if (Array.isArray(value) || value instanceof Set) return listOf(value, extra, depth);
   if (value instanceof Map || value instanceof Headers || value instanceof URLSearchParams)
     return fieldsOf(value.entries(), extra, depth);

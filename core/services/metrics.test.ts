@@ -34,6 +34,21 @@ test("asking again gives the same metric, whatever the order of its labels", asy
   expect(() => metrics.gauge("n_total", "N.")).toThrow("metric n_total exists already as a counter");
 });
 
+test("asking again with other labels loses neither the old numbers nor the new ones", async () => {
+  const metrics = createMetrics();
+  const before = metrics.counter("n_total", "N.", ["a"]);
+  before.inc({ a: "1" });
+  metrics.counter("n_total", "N.", ["a", "b"]).inc({ a: "1", b: "2" });
+  before.inc({ a: "1" });
+  const text = await metrics.text();
+  expect(samples(text, "sluice_n_total")).toEqual([
+    'sluice_n_total{a="1"} 2',
+    'sluice_n_total{a="1",b="2"} 1',
+  ]);
+  expect(text.match(/# TYPE sluice_n_total/g)).toHaveLength(1);
+  expect(metrics.total("n_total")).toBe(3);
+});
+
 test("a stranger cannot fill the memory with label values", async () => {
   const metrics = createMetrics();
   const counter = metrics.counter("n_total", "N.", ["who"]);

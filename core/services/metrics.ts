@@ -30,21 +30,24 @@ export interface Cell {
 export class HistogramCell {
   readonly counts: Float64Array;
   sum = 0;
-  readonly #bounds: readonly number[];
+  /** Upper bounds, ascending; the last count has none. */
+  readonly bounds: readonly number[];
 
   constructor(bounds: readonly number[]) {
-    this.#bounds = bounds;
+    this.bounds = bounds;
     this.counts = new Float64Array(bounds.length + 1);
   }
 
   observe(value: number): void {
-    const bounds = this.#bounds;
+    const { bounds } = this;
     let i = 0;
     while (i < bounds.length && value > bounds[i]!) i++;
     this.counts[i]! += 1;
     this.sum += value;
   }
 }
+
+type MetricType = "counter" | "gauge" | "histogram";
 
 interface Sample {
   readonly labels: Record<string, string>;
@@ -116,11 +119,20 @@ export interface MetricsRegistry extends Metrics {
   readonly contentType: string;
 }
 
+/**
+ * A metric by its name. It has a family for each set of label names that was asked for: a plugin that was edited may
+ * come back with another set while the old one's numbers stand.
+ */
+interface Known {
+  readonly type: string;
+  readonly families: Map<string, Family<Cell> | Family<HistogramCell>>;
+}
+
 const NAME = /^[a-z][a-z0-9_]*$/;
 
 export function createMetrics(): MetricsRegistry {
   const registry: Registry = new PromRegistry();
-  const families = new Map<string, { type: string; family: Family<Cell> | Family<HistogramCell> }>();
+  const families = new Map<string, Known>();
 
   const values = (
     name: string,
@@ -128,14 +140,13 @@ export function createMetrics(): MetricsRegistry {
     type: "counter" | "gauge",
     labels: readonly string[],
   ): Family<Cell> =>
-    remembered(name, type, () => {
-      const family = new Family<Cell>(labels, () => ({ value: 0 }));
-      const full = `sluice_${name}`;
-      register(registry, full, help, type, () =>
+    remembered(
+      name,
+      { help, type, labels },
+      () => new Family<Cell>(labels, () => ({ value: 0 })),
+      (family) =>
         [...family.cells.values()].map(({ labels: own, cell }) => ({ labels: own, value: cell.value })),
-      );
-      return family;
-    });
+    );
 
   const histogram = (
     name: string,
@@ -143,31 +154,40 @@ export function createMetrics(): MetricsRegistry {
     labels: readonly string[],
     buckets: readonly number[] = DURATION_BUCKETS,
   ): Family<HistogramCell> =>
-    remembered(name, "histogram", () => {
-      const family = new Family<HistogramCell>(labels, () => new HistogramCell(buckets));
-      const full = `sluice_${name}`;
-      register(registry, full, help, "histogram", () =>
+    remembered(
+      name,
+      { help, type: "histogram", labels },
+      () => new Family<HistogramCell>(labels, () => new HistogramCell(buckets)),
+      (family) =>
         [...family.cells.values()].flatMap((entry) =>
-          histogramSamples(full, entry.labels, entry.cell, buckets),
+          histogramSamples(`sluice_${name}`, entry.labels, entry.cell),
         ),
-      );
-      return family;
-    });
+    );
 
   function remembered<F extends Family<Cell> | Family<HistogramCell>>(
     name: string,
-    type: string,
+    { help, type, labels }: { help: string; type: MetricType; labels: readonly string[] },
     make: () => F,
+    read: (family: F) => Sample[],
   ): F {
-    const known = families.get(name);
-    if (known !== undefined) {
-      if (known.type !== type) throw new TypeError(`metric ${name} exists already as a ${known.type}`);
-      // The type name was compared just above, and one type has one kind of family.
-      return known.family as F;
-    }
     if (!NAME.test(name)) throw new TypeError(`illegal metric name ${JSON.stringify(name)}`);
+    const key = labels.toSorted().join(",");
+    const known = families.get(name);
+    if (known !== undefined && known.type !== type)
+      throw new TypeError(`metric ${name} exists already as a ${known.type}`);
+    // The types are the same, and one type has one kind of family.
+    const found = known?.families.get(key) as F | undefined;
+    if (found !== undefined) return found;
     const family = make();
-    families.set(name, { type, family });
+    if (known !== undefined) {
+      known.families.set(key, family);
+      return family;
+    }
+    const first: Known = { type, families: new Map([[key, family]]) };
+    families.set(name, first);
+    register(registry, `sluice_${name}`, help, type, () =>
+      [...first.families.values()].flatMap((each) => read(each as F)),
+    );
     return family;
   }
 
@@ -220,8 +240,9 @@ export function createMetrics(): MetricsRegistry {
       let sum = 0;
       const known = families.get(name);
       if (known === undefined) return sum;
-      for (const { cell } of known.family.cells.values())
-        sum += cell instanceof HistogramCell ? count(cell) : cell.value;
+      for (const family of known.families.values())
+        for (const { cell } of family.cells.values())
+          sum += cell instanceof HistogramCell ? count(cell) : cell.value;
       return sum;
     },
     contentType: registry.contentType,
@@ -234,12 +255,8 @@ function count(cell: HistogramCell): number {
   return all;
 }
 
-function histogramSamples(
-  name: string,
-  labels: Record<string, string>,
-  cell: HistogramCell,
-  bounds: readonly number[],
-): Sample[] {
+function histogramSamples(name: string, labels: Record<string, string>, cell: HistogramCell): Sample[] {
+  const { bounds } = cell;
   const samples: Sample[] = [];
   let sum = 0;
   for (const [i, bound] of bounds.entries()) {
@@ -257,7 +274,7 @@ function register(
   registry: Registry,
   name: string,
   help: string,
-  type: "counter" | "gauge" | "histogram",
+  type: MetricType,
   read: () => readonly Sample[],
 ): void {
   // prom-client asks a metric for nothing but this; its classes bring the label hashing that we avoid.

@@ -1,7 +1,7 @@
 import { type Clock, ERROR_CODES } from "sluice/plugin";
 import type { Rejection, Sent } from "../listener/inbound.ts";
 import type { GatewayExchange, Observer, ReadyStep } from "../pipeline/types.ts";
-import { accessLine, blame, rejectedLine } from "./access-log.ts";
+import { accessLine, blame, grpcStatus, rejectedLine } from "./access-log.ts";
 import type { RootLog } from "./log.ts";
 import { type Cell, type HistogramCell, type MetricsRegistry, OVERHEAD_BUCKETS } from "./metrics.ts";
 import { createUpstreamMetrics } from "./upstream-metrics.ts";
@@ -30,6 +30,11 @@ export function createObserver({ metrics, log, clock, accessLog }: ObserverOptio
     "protocol",
     "status",
   ]);
+  const calls = metrics.counterCells(
+    "grpc_calls_total",
+    "gRPC and gRPC-Web calls by status code; `none` without one.",
+    ["route", "grpc_status"],
+  );
   const durations = metrics.histogramCells(
     "request_duration_seconds",
     "From a request's head to the last byte of its answer.",
@@ -102,6 +107,7 @@ export function createObserver({ metrics, log, clock, accessLog }: ObserverOptio
         cells.byStatus.set(status, counted);
       }
       counted.value++;
+      if (exchange.protocol !== "http") calls.cell(exchange.route, codeOf(exchange)).value++;
       cells.duration.observe((end - exchange.startedAt) / 1000);
       if (sent.firstByteAt > 0) {
         const own = sent.firstByteAt - exchange.startedAt - record.upstreamWait - record.clientWait;
@@ -152,4 +158,10 @@ export function createObserver({ metrics, log, clock, accessLog }: ObserverOptio
       );
     },
   };
+}
+
+/** A status code of gRPC: 0 to 16; what else an upstream may have written is `none`. */
+function codeOf(exchange: GatewayExchange): string {
+  const code = grpcStatus(exchange);
+  return code === undefined || code > 16 ? "none" : String(code);
 }

@@ -6,7 +6,8 @@ import {
   type Http2ServerResponse,
 } from "node:http2";
 import type { AddressInfo, Server, Socket } from "node:net";
-import { HeaderList } from "sluice/plugin";
+import type { HeaderList } from "sluice/plugin";
+import { uncheckedHeaders } from "../plugin/headers.ts";
 
 /** A request as it reached a fake upstream. */
 export interface SeenRequest {
@@ -138,7 +139,7 @@ function record(incoming: Incoming, httpVersion: "1.1" | "2"): SeenRequest {
   return {
     method: incoming.method ?? "",
     target: incoming.url ?? "",
-    headers: new HeaderList(flat),
+    headers: uncheckedHeaders(flat),
     httpVersion,
     get body() {
       return Buffer.concat(chunks);

@@ -111,7 +111,6 @@ export class Http1Connection
 
   sweep(now: number): void {
     if (this.#call === undefined) return;
-    this.#sender.sweep(now);
     // Who watches over the client's side of a tunnel watches over both.
     if (this.#tunnel) return;
     if (now >= this.#deadline) {
@@ -226,8 +225,8 @@ export class Http1Connection
   }
 
   #inform(head: ResponseHead): void {
-    if (head.status === 100) this.#sender.continued();
-    else this.#call!.request.onInform(head.status, head.headers);
+    // Nobody waits for `100 Continue`: the gateway has met the client's expectation itself.
+    if (head.status !== 100) this.#call!.request.onInform(head.status, head.headers);
   }
 
   /** Takes the final head; `at` is where its body begins in `chunk`. @returns where that was read to */
@@ -237,7 +236,7 @@ export class Http1Connection
     this.#deadline = Infinity;
     // RFC 9112 §9.3 leaves the rest of the body unread after such an answer; sending it would only provoke a reset.
     const refused = head.status >= 400 && !head.keepAlive;
-    if (this.#sender.holding || (refused && !this.#sender.finished)) this.#stopSending();
+    if (refused && !this.#sender.finished) this.#stopSending();
     const { framing, status, headers } = head;
     let body: Body | null = null;
     let read = at;

@@ -22,9 +22,6 @@ export interface SenderOwner {
 /** Up to this a body is copied behind its head for one write; above, the copy costs more than the second write. */
 const ONE_WRITE = 65_536;
 
-/** How long a body waits for `100 Continue` (RFC 9110 §10.1.1: not indefinitely), in milliseconds. */
-const CONTINUE_WAIT = 1_000;
-
 /** Writes the requests of one connection, one after the other, as fast as the peer takes them. */
 export class RequestSender {
   /** Monotonic milliseconds since which the peer has taken nothing although it should; 0 while it does. */
@@ -38,8 +35,6 @@ export class RequestSender {
   /** The owner was told so. */
   #settled = true;
   #wake: (() => void) | undefined;
-  /** Monotonic milliseconds at which the body goes without a `100 Continue`; 0 where none is awaited. */
-  #continueAt = 0;
 
   constructor(wire: Wire, owner: SenderOwner, clock: Clock) {
     this.#writer = new WireWriter(wire);
@@ -54,20 +49,16 @@ export class RequestSender {
 
   /** Begins a request. @returns false where the connection was closed already: nothing was sent */
   send(call: Call): boolean {
-    const { request } = call;
-    const body = request.body;
-    // Whoever forwards an expectation waits with the body, also where it is at hand.
-    const expects = body !== null && request.headers.has("expect");
     try {
-      if (!expects) call.takeBody();
-      return this.#begin(call, body, expects);
+      call.takeBody();
+      return this.#begin(call, call.request.body);
     } catch (error) {
       this.#owner.requestFailed(error);
       return true;
     }
   }
 
-  #begin(call: Call, body: Body | null, expects: boolean): boolean {
+  #begin(call: Call, body: Body | null): boolean {
     const { request } = call;
     const bytes = call.bytes;
     const announced = body?.length;
@@ -104,7 +95,6 @@ export class RequestSender {
     this.#call = call;
     this.#written = false;
     this.#writer.frees = call.ownsBody;
-    if (expects) this.#continueAt = this.#clock.monotonic() + CONTINUE_WAIT;
     void this.#stream(call, body as Body, framing, size);
     return true;
   }
@@ -146,32 +136,14 @@ export class RequestSender {
     if (this.#written) this.#settle();
   }
 
-  /** `100 Continue` came: the body may go. */
-  continued(): void {
-    if (this.#continueAt === 0) return;
-    this.#continueAt = 0;
-    this.#wakeUp();
-  }
-
-  /** Whether the body still waits for `100 Continue`. */
-  get holding(): boolean {
-    return this.#continueAt !== 0;
-  }
-
   /** Sends nothing more of the body. */
   stop(): void {
     this.#call = undefined;
-    this.#continueAt = 0;
     this.#wakeUp();
-  }
-
-  sweep(now: number): void {
-    if (this.#continueAt !== 0 && now >= this.#continueAt) this.continued();
   }
 
   async #stream(call: Call, body: Body, framing: Framing, size: number) {
     try {
-      while (this.#continueAt !== 0) await this.#woken();
       for (let total = size; ;) {
         while (this.#writer.blocked && this.#call === call) await this.#unblocked();
         if (this.#call !== call) return;
@@ -199,12 +171,8 @@ export class RequestSender {
     this.#settle();
   }
 
-  async #unblocked(): Promise<void> {
+  #unblocked(): Promise<void> {
     this.stalledSince ||= this.#clock.monotonic();
-    await this.#woken();
-  }
-
-  #woken(): Promise<void> {
     return new Promise((resolve) => {
       this.#wake = resolve;
     });

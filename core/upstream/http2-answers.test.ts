@@ -124,6 +124,31 @@ test("an answer with body and trailers, a request with body and trailers", async
   expect(trailers).toEqual(["x-sum", "7", "x-sum", "8"]);
 });
 
+test("what may not stand in a trailer section is left out of it, both ways", async () => {
+  let trailers: readonly string[] | undefined;
+  const { port } = await served((stream) => {
+    stream.on("trailers", (_fields, _flags, raw?: readonly string[]) => {
+      trailers = raw ?? [];
+    });
+    stream.respond({ ":status": 200 }, { waitForTrailers: true });
+    const late = { "set-cookie": "a=1", "grpc-status": "0", "content-length": "9" };
+    stream.on("wantTrailers", () => stream.sendTrailers(late));
+    stream.pipe(stream);
+  });
+  const forged = ["x-forwarded-for", "192.0.2.9", "authorization", "Bearer x"];
+  const body = new BytesBody(Buffer.from("x"), new HeaderList([...forged, "x-sum", "7"]));
+  const answer = await transportTo(port).request(outbound({ method: "POST", body }));
+  expect(await textOf(answer)).toBe("x");
+  expect(answer.body?.trailers?.flat).toEqual(["grpc-status", "0"]);
+  expect(trailers).toEqual(["x-sum", "7"]);
+
+  trailers = undefined;
+  const nothingLeft = new BytesBody(Buffer.from("y"), new HeaderList(forged));
+  const second = await transportTo(port).request(outbound({ method: "POST", body: nothingLeft }));
+  expect(await textOf(second)).toBe("y");
+  expect(trailers).toBeUndefined();
+});
+
 test("a streamed request without trailers ends all the same", async () => {
   const { port } = await served((stream) => {
     stream.respond({ ":status": 200 });

@@ -245,12 +245,12 @@ export class Http2Connection implements PooledConnection, Dialled, WireOwner, Fr
   settings(settings: readonly (readonly [id: number, value: number])[]): void {
     for (const [id, value] of settings) this.#set(id, value);
     this.#writer.settingsAck();
-    if (this.#limit === 0) return;
-    this.#pool.perConnection = this.#limit;
-    if (this.#state === "opening") {
+    if (this.#limit > 0) this.#pool.perConnection = this.#limit;
+    if (this.#state === "open") this.#pool.freed(this);
+    else if (this.#state === "opening" && this.#limit > 0) {
       this.#state = "open";
       this.#pool.opened(this);
-    } else if (this.#state === "open") this.#pool.freed(this);
+    }
   }
 
   settingsAcknowledged(): void {}

@@ -202,6 +202,57 @@ test("a second connection is opened when the peer's stream limit is reached, and
   transport.close();
 });
 
+test("a peer that lowers its stream limit gets no stream beyond it, and more once it raises it again", async () => {
+  using upstream = h2Peer({ maxStreams: 2 });
+  const transport = http2({ port: upstream.port, pool: { maxConnections: 2 } });
+  const first = transport.request(outbound());
+  const one = await upstream.session(0);
+  await one.frame(isHead);
+  const agreed = async (limit: number) => {
+    const before = one.frames.length;
+    one.settings([3, limit]);
+    await until(() => one.frames.slice(before).some(({ type, flags }) => type === 4 && flags === 1));
+  };
+  await agreed(1);
+  const second = transport.request(outbound());
+  const two = await upstream.session(1);
+  await two.frame(isHead);
+  expect(one.of(3)).toEqual([]);
+  // Nothing at all, for the time being.
+  await agreed(0);
+  answerOk(one, 1);
+  expect((await first).status).toBe(200);
+  const third = transport.request(outbound());
+  await two.frame(({ type, stream }) => type === HEADERS && stream === 3);
+  const fourth = transport.request(outbound());
+  await agreed(1);
+  await one.frame(({ type, stream }) => type === HEADERS && stream === 3);
+  answerOk(one, 3);
+  answerOk(two, 1);
+  answerOk(two, 3);
+  const answers = await Promise.all([second, third, fourth]);
+  expect(answers.map(({ status }) => status)).toEqual([200, 200, 200]);
+  await until(() => transport.connections.idle === 2);
+  transport.close();
+});
+
+test("a connection whose peer takes no streams any more grows old like others", async () => {
+  const clock = createFakeClock();
+  using upstream = h2Peer();
+  const transport = http2({ port: upstream.port, clock, pool: { idleTimeout: 10_000 } });
+  const pending = transport.request(outbound());
+  const session = await upstream.session(0);
+  await session.frame(isHead);
+  session.settings([3, 0]);
+  answerOk(session, 1);
+  await pending;
+  await until(() => transport.connections.idle === 1);
+  await clock.advance(11_000);
+  await session.raw.over;
+  expect(transport.connections.open).toBe(0);
+  transport.close();
+});
+
 test("an unused connection is closed after the idle timeout, with GOAWAY", async () => {
   const clock = createFakeClock();
   using upstream = h2Peer({ frame: (session, { stream }) => answerOk(session, stream) });

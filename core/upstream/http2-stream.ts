@@ -1,5 +1,13 @@
-import { type Body, type BodyProducer, BodyQueue, HeaderList } from "sluice/plugin";
-import { CANCEL, FLOW_CONTROL_ERROR, MAX_FRAME, PROTOCOL_ERROR, REFUSED_STREAM } from "../http2/index.ts";
+import { type Body, type BodyProducer, BodyQueue, type HeaderList } from "sluice/plugin";
+import {
+  CANCEL,
+  FLOW_CONTROL_ERROR,
+  MAX_FRAME,
+  permittedTrailers,
+  PROTOCOL_ERROR,
+  REFUSED_STREAM,
+} from "../http2/index.ts";
+import { uncheckedHeaders } from "../plugin/headers.ts";
 import type { Call, CallRunner } from "./call.ts";
 import { abandoned, broken, malformed, timedOut, unsendable } from "./failures.ts";
 
@@ -115,8 +123,9 @@ export class Http2Stream implements CallRunner, BodyProducer {
       this.#fail(unsendable(error));
       return;
     }
-    if (body.trailers === undefined) this.#host.sendData(this, EMPTY, true);
-    else this.#host.sendHeaders(this, body.trailers.flat, true);
+    const trailers = permittedTrailers(body.trailers?.flat ?? []);
+    if (trailers.length === 0) this.#host.sendData(this, EMPTY, true);
+    else this.#host.sendHeaders(this, trailers, true);
     this.#sent();
   }
 
@@ -163,8 +172,8 @@ export class Http2Stream implements CallRunner, BodyProducer {
     else if (status < 200) {
       // RFC 9113 §8.1 and §8.6: an informational head ends nothing, and 101 does not exist.
       if (end || status === 101) this.refuse("an informational head where there can be none");
-      else if (status !== 100) this.#call.request.onInform(status, new HeaderList(flat.slice(2)));
-    } else this.#begin(status, new HeaderList(flat.slice(2)), end);
+      else if (status !== 100) this.#call.request.onInform(status, uncheckedHeaders(flat.slice(2)));
+    } else this.#begin(status, uncheckedHeaders(flat.slice(2)), end);
   }
 
   #begin(status: number, headers: HeaderList, end: boolean): void {
@@ -192,7 +201,7 @@ export class Http2Stream implements CallRunner, BodyProducer {
     if (!end || flat.some((name, i) => i % 2 === 0 && name.startsWith(":")))
       this.refuse("trailers that are none");
     else if (this.#owed > 0) this.refuse("less content than it announced");
-    else this.#complete(new HeaderList(flat));
+    else this.#complete(uncheckedHeaders(permittedTrailers(flat)));
   }
 
   /** A DATA frame. `cost` is what it takes of the window: padding counts. */

@@ -140,7 +140,7 @@ export class Pool implements CallRunner {
     this.#fill();
   }
 
-  /** A request of `connection` ended, and it takes another. */
+  /** A request of `connection` ended, or the number of them that it takes has changed. */
   freed(connection: PooledConnection): void {
     for (const call of this.#waiting) {
       if (!connection.available) break;
@@ -155,7 +155,8 @@ export class Pool implements CallRunner {
       }
       connection.pooled.idleSince = this.#clock.monotonic();
     }
-    this.#list(connection);
+    if (connection.available) this.#list(connection);
+    else this.#unlist(connection);
   }
 
   /** `connection` takes no more requests, though some may be under way on it. */
@@ -279,7 +280,7 @@ export class Pool implements CallRunner {
         continue;
       }
       connection.sweep(now);
-      if (!notes.listed || connection.active > 0) continue;
+      if (connection.active > 0) continue;
       if (now - notes.idleSince >= Math.min(connection.idleLimit, this.#config.idleTimeout)) {
         this.#drop(connection);
       }

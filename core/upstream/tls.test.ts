@@ -14,6 +14,7 @@ let certificates: TestCertificates;
 let ca: Buffer;
 let server: KeyPair;
 let nameOnly: KeyPair;
+let expired: KeyPair;
 let client: KeyPair;
 
 beforeAll(() => {
@@ -21,6 +22,7 @@ beforeAll(() => {
   ca = readFileSync(certificates.ca);
   server = certificates.issue("server", "/CN=server", "DNS:localhost,IP:127.0.0.1");
   nameOnly = certificates.issue("name", "/CN=name", "DNS:inner.test");
+  expired = certificates.issue("expired", "/CN=expired", "IP:127.0.0.1", new Date("2020-01-01"));
   client = certificates.issue("client", "/CN=client", "DNS:client.test");
 });
 afterAll(() => certificates[Symbol.dispose]());
@@ -69,12 +71,13 @@ for (const [protocol, transportOf] of [
 
   for (const [name, tls] of [
     ["an unknown authority", () => ({})],
-    ["a certificate for another address", () => ({ ca, other: true })],
+    ["a certificate for another address", () => ({ ca, shown: nameOnly })],
+    ["an expired certificate", () => ({ ca, shown: expired })],
     ["a certificate for another name", () => ({ ca, serverName: "else.test" })],
   ] as const) {
     test(`${protocol}: ${name} is a tls failure, and nothing was sent`, async () => {
-      const { other, ...material } = tls() as { ca?: Buffer; serverName?: string; other?: boolean };
-      using upstream = await secureServer(other ? nameOnly : server);
+      const { shown, ...material } = tls() as { ca?: Buffer; serverName?: string; shown?: KeyPair };
+      using upstream = await secureServer(shown ?? server);
       const request = outbound();
       const error = await failure(transportOf({ port: upstream.port, tls: material }).request(request));
       expect([error.code, error.reason, error.status]).toEqual(["upstream_failed", "tls", 502]);
