@@ -46,7 +46,7 @@ export function checkAddresses(
     const same = formatAddress(first.address) === formatAddress(address);
     const message = same
       ? `${formatAddress(address)} is listened on twice`
-      : `${formatAddress(address)} is within ${formatAddress(first.address)}, which is listened on`;
+      : `${formatAddress(address)} overlaps ${formatAddress(first.address)}, which is listened on`;
     problems.error(place, formatPath(path), message, { also });
   }
 }

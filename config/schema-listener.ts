@@ -17,7 +17,9 @@ const limitsSchema = z.strictObject({
     .describe("Bytes of a request body; 413. Bodies stream: this is no memory bound."),
   buffered_body: size()
     .prefault("8MiB")
-    .describe("Bytes of a request body that plugins may read before it is forwarded; 413. Held in memory, a request."),
+    .describe(
+      "Bytes of a request body that plugins may read before it is forwarded; 413. Held in memory, a request.",
+    ),
   url: size().prefault("8KiB").describe("Bytes of a request target; 414."),
   streams: count(1, 2 ** 31 - 1)
     .prefault(128)

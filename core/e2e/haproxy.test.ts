@@ -33,12 +33,14 @@ frontend http
 backend http
   option httpchk GET /ready
   http-check send hdr Host haproxy
-  server s1 127.0.0.1:${gateway} send-proxy-v2 check check-send-proxy inter 100ms fall 2 rise 1
+  server s1 127.0.0.1:${gateway} send-proxy-v2 check check-send-proxy inter 200ms
 frontend grpc
   bind 127.0.0.1:${ports.grpc} proto h2
   default_backend grpc
 backend grpc
-  server s2 127.0.0.1:${gateway} send-proxy-v2 proto h2
+  option httpchk GET /ready
+  http-check send hdr Host haproxy
+  server s2 127.0.0.1:${gateway} send-proxy-v2 proto h2 check check-send-proxy check-proto h1 inter 200ms
 `,
   });
   const child = Bun.spawn(["/usr/sbin/haproxy", "-db", "-f", `${dir.path}/haproxy.cfg`], {
@@ -53,7 +55,16 @@ backend grpc
   });
   await accepting(ports.grpc);
   const all = open.move();
-  return { ports, [Symbol.asyncDispose]: () => all.disposeAsync() };
+  // It tells on stderr why a server went down.
+  const told = new Response(child.stderr).text();
+  return {
+    ports,
+    async downs(): Promise<string[]> {
+      child.kill("SIGTERM");
+      return (await told).split("\n").filter((line) => line.includes("is DOWN"));
+    },
+    [Symbol.asyncDispose]: () => all.disposeAsync(),
+  };
 }
 
 /** One HTTP/1.1 request over a connection that begins with a PROXY header naming `source`. */
@@ -130,6 +141,12 @@ test("HAProxy in front: true addresses, forged headers replaced, gRPC, and out o
   await load;
   // HAProxy's own 503 for "no server" is all that anybody sees besides 200: no 502 of a connection that broke.
   expect(new Set(statuses)).toEqual(new Set([200, 503]));
+  // Both backends learned it from the check, and not from a refused connection.
+  const downs = await haproxy.downs();
+  expect(downs).toEqual([
+    expect.stringMatching(/Server (http\/s1|grpc\/s2) is DOWN, reason: Layer7 wrong status, code: 503/),
+    expect.stringMatching(/Server (http\/s1|grpc\/s2) is DOWN, reason: Layer7 wrong status, code: 503/),
+  ]);
 }, 30_000);
 
 test("a connection without the PROXY header is refused", async () => {

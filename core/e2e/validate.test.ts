@@ -158,3 +158,33 @@ routes: [{ pipeline: [stray], respond: { status: 204 } }]
     expect(stderr).toContain(`${dir.path}/stray.ts:3:`);
   });
 });
+
+describe("a plugin that refuses to be set up is refused by `validate`, as by `run`", () => {
+  test.each([
+    ["a ConfigError", 'throw new ConfigError("no such word", ["word"]);', ".word", ":4:52", "no such word"],
+    ["any other error", 'throw new Error("no");', "", ":4:25", "no"],
+    ["an answer without a handler", "return {};", "", ":4:25", "its setup answered no handle function"],
+  ])("%s", async (_what, setup, path, position, message) => {
+    using dir = temporaryDir({
+      "sluice.yaml": `version: 1
+listeners: [{ address: "127.0.0.1:0" }]
+plugins: { picky: ./picky.ts }
+routes: [{ pipeline: [{ picky: { options: 1, word: x } }], respond: { status: 204 } }]
+`,
+      "picky.ts": `import { ConfigError, definePlugin } from "sluice/plugin";
+import { z } from "zod";
+export default definePlugin({
+  apiVersion: 1, name: "picky", description: "",
+  schema: z.strictObject({ options: z.number(), word: z.string() }),
+  setup() { ${setup} },
+});
+void ConfigError;
+`,
+    });
+    for (const command of ["validate", "run"])
+      expect(await runBinary([command], dir.path)).toEqual({
+        ...{ code: 1, stdout: "" },
+        stderr: `sluice.yaml${position}: routes[0][0].picky${path}: plugin "picky" refuses its configuration: ${message}\n`,
+      });
+  });
+});
