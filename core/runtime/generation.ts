@@ -143,7 +143,7 @@ export async function buildGeneration(
 }
 
 /** What stands at the end of a route's steps. */
-function terminalOf(route: RouteConfig, forwarder: Forwarder): Terminal {
+export function terminalOf(route: RouteConfig, forwarder: Forwarder): Terminal {
   const { action, rewrite } = route;
   if (action.kind !== "upstream") return compileAnswer(action);
   if (rewrite === undefined) return (exchange) => forwarder.forward(exchange);

@@ -176,3 +176,18 @@ test("the admin listener may move, and may go", async () => {
   expect(await failure(fetch("http://localhost/healthz", { unix }))).not.toBe("");
   expect((await gateway.fetch("/")).status).toBe(202);
 });
+
+test("no more connections are taken than files may be open, and the log says so at the start", async () => {
+  await using gateway = await testRuntime(yamlWith([ANY_PORT], ROUTES(201)), { openFiles: 52 });
+  expect(gateway.lines.find((line) => line["open_files"] === 52)).toMatchObject({
+    ...{ level: "warn", connections: 10 },
+  });
+  const within = [];
+  for (let i = 0; i < 10; i++) within.push(await gateway.connect(gateway.address()));
+  const beyond = await gateway.connect(gateway.address(), "GET / HTTP/1.1\r\nhost: h\r\n\r\n");
+  expect(await beyond.ended()).toBe("");
+  await within[9]!.send("GET / HTTP/1.1\r\nhost: h\r\n\r\n");
+  await within[9]!.until("HTTP/1.1 201 ");
+  expect(await gateway.metrics()).toMatch(/sluice_refused_connections_total\{[^}]*\} 1/);
+  for (const client of within) client.reset();
+});

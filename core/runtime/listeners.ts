@@ -8,6 +8,8 @@ import { StartError } from "./start-error.ts";
 export interface ListenerServices {
   readonly clock: Clock;
   readonly log: Log;
+  /** Connections that a listener may take whatever its limits say: what the process may have open. */
+  readonly maxConnections: number;
   /** What `trusted_proxies` says now. */
   trusts(address: string): boolean;
   /** The gateway as a listener sees it; `config` is read at each request. */
@@ -110,14 +112,15 @@ export class ListenerSet {
   }
 
   async #options(config: ListenerConfig, current: () => ListenerConfig): Promise<ListenerOptions> {
-    const { clock, log, trusts, refused } = this.#services;
+    const { clock, log, trusts, refused, maxConnections } = this.#services;
+    const connections = Math.min(config.limits.connections, maxConnections);
     return {
       address: config.address,
       protocols: config.protocols,
       tls: config.tls === undefined ? undefined : await loadTlsMaterial(config.tls),
       proxyProtocol: config.proxyProtocol,
       trusts,
-      limits: config.limits,
+      limits: { ...config.limits, connections },
       handler: this.#services.handler(current),
       clock,
       log,

@@ -17,6 +17,7 @@ import { AdminView } from "./admin-view.ts";
 import { ReadinessWatch, waitFor, type Wait } from "./drain.ts";
 import { buildGeneration, type GenerationServices, type RunningGeneration } from "./generation.ts";
 import { ListenerSet } from "./listeners.ts";
+import { connectionsWithin, openFileLimit } from "./open-files.ts";
 import { loadConfig, type LoadedConfig } from "./load.ts";
 import { StartError } from "./start-error.ts";
 import { createFileWatcher, type FileWatcher } from "./watch.ts";
@@ -31,10 +32,15 @@ export interface RuntimeOptions {
   readonly clock: Clock;
   readonly random: Random;
   readonly log: RootLog;
+  /** The process's limit of open files. @default what the system says */
+  readonly openFiles?: number;
 }
 
 /** How long a reload that waits for a plugin's setup goes on doing so when a newer one is asked for, milliseconds. */
 const SUPERSEDED_AFTER_MS = 2_000;
+
+/** A limit of open files that leaves room for fewer connections is worth a word: 1,024 is what a shell gives. */
+const FEW_CONNECTIONS = 4_000;
 
 /** A gateway that runs. */
 export interface Runtime {
@@ -115,7 +121,19 @@ class GatewayRuntime implements Runtime {
       "Connections refused, by cause.",
       ["cause"],
     );
-    const shared = { clock, log, refused: (kind: string) => void refusals.cell(kind).value++ };
+    const openFiles = options.openFiles ?? openFileLimit();
+    const maxConnections = openFiles === undefined ? Number.POSITIVE_INFINITY : connectionsWithin(openFiles);
+    if (maxConnections < FEW_CONNECTIONS)
+      log.warn(
+        { open_files: openFiles, connections: maxConnections },
+        "the limit of open files is low, and fewer connections are accepted for it: raise it (ulimit -n, LimitNOFILE)",
+      );
+    const shared = {
+      clock,
+      log,
+      maxConnections,
+      refused: (kind: string) => void refusals.cell(kind).value++,
+    };
     this.#listeners = new ListenerSet({
       ...shared,
       trusts: (address) => this.#current.trusts(address),

@@ -27,6 +27,8 @@ export interface TestRuntimeOptions {
   readonly loaded?: (dir: string) => void;
   /** Log lines that nobody took. */
   readonly dropped?: () => number;
+  /** The process's limit of open files. @default plenty */
+  readonly openFiles?: number;
 }
 
 export interface TestRuntime extends AsyncDisposable {
@@ -107,7 +109,8 @@ export async function testRuntime(yaml: string, options: TestRuntimeOptions = {}
     options.loaded?.(dir);
     const log = createLog(sink, clock, outcome.loaded.config.log);
     const random = createSeededRandom(1);
-    runtime = await startRuntime({ file, env, builtins, clock, random, log }, outcome.loaded);
+    const openFiles = options.openFiles ?? 1_000_000;
+    runtime = await startRuntime({ file, env, builtins, clock, random, log, openFiles }, outcome.loaded);
   } catch (error) {
     rmSync(dir, { recursive: true });
     throw error;
