@@ -1,4 +1,4 @@
-import { type HeaderList, SluiceError } from "sluice/plugin";
+import { HeaderList, SluiceError } from "sluice/plugin";
 import { asksForTrailers, dropNamed, isHopByHop, namedFields } from "./hop-by-hop.ts";
 
 /**
@@ -67,6 +67,30 @@ export function admitRequestHeaders(headers: HeaderList, believed: boolean, offe
     for (const name of named) if (isForEverybody(name)) throw refused();
     dropNamed(headers, named);
   }
+}
+
+/** Fields of a client's that are the codecs' own, and are in no list of theirs. */
+const FRAMING = new Set(["content-length", "host", "transfer-encoding"]);
+
+/**
+ * What routes and steps see of the fields that a client writes: without those that the codecs keep for themselves and
+ * those with `_` in their names, and admitted as {@link admitRequestHeaders} does it. For who asks what would become of a
+ * request, as `sluice explain` does.
+ *
+ * @param fields names in any case.
+ * @throws TypeError on a field that cannot be sent; SluiceError as {@link admitRequestHeaders}.
+ */
+export function admittedHeaders(
+  fields: Iterable<readonly [name: string, value: string]>,
+  believed: boolean,
+): HeaderList {
+  const headers = new HeaderList();
+  for (const [name, value] of fields)
+    if (!name.includes("_") && !FRAMING.has(name.toLowerCase())) headers.append(name, value);
+  // RFC 9110 §7.8: an offer to upgrade is one where `Connection` says so.
+  const offers = /(?:^|,)\s*upgrade\s*(?:,|$)/i.test(headers.joined("connection") ?? "");
+  admitRequestHeaders(headers, believed, offers ? headers.joined("upgrade") : undefined);
+  return headers;
 }
 
 function withoutH2c(offer: string): string {

@@ -1,19 +1,11 @@
 import { expect, test } from "bun:test";
 import { BodyQueue, BytesBody, type Candidate, type ExchangeResponse, SluiceError } from "sluice/plugin";
 import { fakeUpstream } from "sluice/testing";
-import { failureOf, harness } from "./test-harness.ts";
+import { deadUrl, failureOf, harness } from "./test-harness.ts";
 import { rawUpstream } from "./raw-upstream.ts";
 
 const nobody = { pause() {}, resume() {}, cancelled() {} };
 const bytes = (text: string) => new TextEncoder().encode(text);
-
-/** A port that nobody listens on. */
-function deadUrl(): string {
-  const server = Bun.listen({ hostname: "127.0.0.1", port: 0, socket: { data() {} } });
-  const { port } = server;
-  server.stop(true);
-  return `http://127.0.0.1:${port}`;
-}
 
 const both: readonly Candidate[] = [{ upstream: "first" }, { upstream: "second" }];
 

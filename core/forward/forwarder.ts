@@ -148,7 +148,7 @@ export function createForwarder(options: ForwarderOptions): Forwarder {
       const expiresAt = begun + (upstream.config.timeouts.request ?? Number.POSITIVE_INFINITY);
       const overHttp1 = upstream.config.protocol === "http1";
       const upgrade = overHttp1 ? upgradeOf(x) : undefined;
-      x.inbound.bodyMayRest = x.protocol === "grpc" && !overHttp1;
+      if (x.protocol === "grpc") x.inbound.bodyMayRest = !overHttp1;
       const headers = rules.request(x, upgrade?.protocol);
       if (x.protocol !== "http") sendTimeout(x, headers, begun);
       const { config } = upstream;

@@ -17,5 +17,8 @@ export function sendTimeout(x: GatewayExchange, headers: HeaderList, now: number
   const until = asked === undefined ? x.deadline : Math.min(x.deadline, x.startedAt + asked);
   if (until === Number.POSITIVE_INFINITY) return;
   const left = Math.max(0, until - now);
-  headers.set(name, x.protocol === "connect" ? String(Math.max(1, Math.floor(left))) : formatGrpcTimeout(left));
+  headers.set(
+    name,
+    x.protocol === "connect" ? String(Math.max(1, Math.floor(left))) : formatGrpcTimeout(left),
+  );
 }

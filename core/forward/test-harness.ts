@@ -181,6 +181,14 @@ function targetConfig(text: string): TargetConfig {
   };
 }
 
+/** A port that nobody listens on. */
+export function deadUrl(): string {
+  const server = Bun.listen({ hostname: "127.0.0.1", port: 0, socket: { data() {} } });
+  const { port } = server;
+  server.stop(true);
+  return `http://127.0.0.1:${port}`;
+}
+
 /** What a promise rejects with; it must be a SluiceError. */
 export async function failureOf(promise: Promise<unknown>): Promise<SluiceError> {
   const outcome: unknown = await promise.then(

@@ -16,4 +16,4 @@ export { RequestParser } from "./request-parser.ts";
 export { ResponseParser } from "./response-parser.ts";
 export { createHttp1Server, type Http1ServerOptions } from "./server.ts";
 export type { Wire, WireOwner } from "./wire.ts";
-export { WireWriter } from "./wire-writer.ts";
+export { free, WireWriter } from "./wire-writer.ts";

@@ -75,11 +75,11 @@ export class WireWriter {
   }
 }
 
-/** Below this, memory is not worth the call. */
-const FREE_FROM = 65_536;
+/** Below this, memory is not worth the call. That of a DATA frame is: 16 KiB cost a quarter of a microsecond. */
+const FREE_FROM = 12_288;
 
 /** Frees the memory behind `bytes` where they are the last of it: what lies before them was written before. */
-function free(bytes: Uint8Array): void {
+export function free(bytes: Uint8Array): void {
   const { buffer } = bytes;
   if (buffer.byteLength < FREE_FROM || bytes.byteOffset + bytes.byteLength !== buffer.byteLength) return;
   if (buffer instanceof ArrayBuffer) buffer.transfer(0);

@@ -25,15 +25,15 @@ class Uploader {
     for (const stream of streams) this.#windows.set(stream, RECEIVE_WINDOW);
   }
 
-  /** Sends `length` bytes on a stream, in frames of `size`, where the windows allow them. @returns how many */
-  async upload(stream: number, length: number, size: number): Promise<number> {
+  /** Sends `length` bytes on a stream, in frames of `size`, behind `head`, as far as the windows allow. @returns how many */
+  async upload(stream: number, length: number, size: number, head: Uint8Array = EMPTY): Promise<number> {
     const count = Math.min(length, this.#windows.get(stream)!, this.#windows.get(0)!);
     const whole = frame(DATA, 0, stream, new Uint8Array(size).fill(0x61));
     const frames = Buffer.alloc((FRAME_HEADER + size) * Math.floor(count / size), whole);
     const rest = count % size;
     const last =
       rest === 0 ? EMPTY : frame(DATA, 0, stream, whole.subarray(FRAME_HEADER, FRAME_HEADER + rest));
-    await this.#client.send(Buffer.concat([frames, last]));
+    await this.#client.send(Buffer.concat([head, frames, last]));
     for (const id of [0, stream]) this.#windows.set(id, this.#windows.get(id)! - count);
     this.sent += count;
     return count;
@@ -80,6 +80,60 @@ test("a client that sends faster than its reader reads stays within the windows,
   for (let length = await next(body); length > 0; length = await next(body)) read += length;
   expect(read).toBe(total);
   void requests[0]!.respond(200, new HeaderList(), null);
+});
+
+test("a body that comes in one piece with its head is held back as well", async () => {
+  const requests: Inbound[] = [];
+  using served = await testListener((inbound) => requests.push(inbound), { limits: { body: 1e9 } });
+  const client = await served.connect(hello(headers(1, POST, true)).toString("latin1"));
+  const uploader = new Uploader(client, [1, 3]);
+  await uploader.settle();
+  await uploader.upload(3, 200_000, MAX_FRAME, headers(3, POST, true));
+  for (let i = 0; i < 20; i++) {
+    await uploader.settle();
+    await uploader.upload(3, 1_000_000, MAX_FRAME);
+  }
+  expect(uploader.sent).toBeLessThan(400_000);
+  let read = 0;
+  while (read < uploader.sent) read += await next(requests[1]!.body!);
+  expect(read).toBe(uploader.sent);
+});
+
+test("a client is not blamed for a reader that takes its time", async () => {
+  const requests: Inbound[] = [];
+  const limits = { body: 1e9, bodyTimeout: 1_000 };
+  using served = await testListener((inbound) => requests.push(inbound), { limits });
+  const client = await served.connect(hello(headers(1, POST, true)).toString("latin1"));
+  const uploader = new Uploader(client, [1]);
+  await uploader.settle();
+  await uploader.upload(1, 60_000, MAX_FRAME);
+  await uploader.settle();
+  await uploader.upload(1, 150_000, MAX_FRAME);
+  await uploader.settle();
+  await served.clock.advance(5_000);
+  const body = requests[0]!.body!;
+  let read = 0;
+  while (read < uploader.sent) read += await next(body);
+  // Now it is the client's turn again.
+  await served.clock.advance(5_000);
+  const failed: unknown = await next(body).catch((error: unknown) => error);
+  expect(failed).toMatchObject({ code: "request_timeout" });
+});
+
+test("a body that nobody wants any more is not fetched", async () => {
+  const requests: Inbound[] = [];
+  using served = await testListener((inbound) => requests.push(inbound), { limits: { body: 1e9 } });
+  const client = await served.connect(hello(headers(1, POST, true)).toString("latin1"));
+  const uploader = new Uploader(client, [1]);
+  await uploader.settle();
+  await uploader.upload(1, 30_000, MAX_FRAME);
+  await uploader.settle();
+  requests[0]!.body!.cancel();
+  for (let i = 0; i < 20; i++) {
+    await uploader.upload(1, 1_000_000, MAX_FRAME);
+    await uploader.settle();
+  }
+  expect(uploader.sent).toBeLessThan(400_000);
 });
 
 test("nothing is lost between pauses, whatever the size of the frames", async () => {

@@ -45,6 +45,7 @@ export class H2Inbound implements Inbound, BodyProducer {
   readonly #stream: Tracked;
   readonly #host: StreamHost;
   #received = 0;
+  #paused = false;
   /** Coarse time since which the client owes a piece of the body; 0 where it owes none. */
   #waitingSince = 0;
   #trailers: HeaderList | undefined;
@@ -85,12 +86,14 @@ export class H2Inbound implements Inbound, BodyProducer {
   }
 
   pause(): void {
+    this.#paused = true;
     this.#waitingSince = 0;
     this.#stream.pause();
   }
 
   resume(): void {
     if (this.#over) return;
+    this.#paused = false;
     this.#waitingSince = this.#host.shared.now;
     this.#stream.resume();
   }
@@ -145,17 +148,19 @@ export class H2Inbound implements Inbound, BodyProducer {
     answer.fail(error);
   }
 
-  /** @internal */
-  receive(chunk: Uint8Array): void {
+  /** @internal @returns whether the client may be asked for more */
+  receive(chunk: Uint8Array): boolean {
     const body = this.body!;
-    if (body.settled) return;
+    if (body.settled) return false;
     this.#received += chunk.byteLength;
     if (this.#received > this.#host.shared.limits().body) {
       this.#failBody("payload_too_large", "limits.body", "the body is too large");
-      return;
+      return false;
     }
-    this.#waitingSince = this.#host.shared.now;
+    // What was under way when it was paused says nothing about the client.
+    if (!this.#paused) this.#waitingSince = this.#host.shared.now;
     body.push(chunk);
+    return !this.#paused;
   }
 
   /** @internal */
@@ -270,8 +275,7 @@ function gone(): SluiceError {
  */
 function onPush(this: Tracked, chunk: Uint8Array | null): boolean {
   if (chunk === null) return pushToStream.call(this, null);
-  this[INBOUND].receive(chunk);
-  return true;
+  return this[INBOUND].receive(chunk);
 }
 const pushToStream = Duplex.prototype.push;
 function onEnd(this: unknown): void {

@@ -1,6 +1,9 @@
 import type { ConnectionFacts, HeaderList } from "sluice/plugin";
-import { canonicalAddress } from "../net/ip-address.ts";
+import { canonicalAddress, ipv4Number } from "../net/ip-address.ts";
 import type { Trust } from "../net/trusted-proxies.ts";
+
+/** How a socket on `[::]` writes an IPv4 peer (RFC 4291 §2.5.5.2). */
+const MAPPED = "::ffff:";
 
 export interface ClientAddress {
   /** IPv4, IPv6 after RFC 5952, or `unix`. */
@@ -36,7 +39,13 @@ export function clientAddress(
 
 /** The peer in the form that addresses are compared in; sockets name IPv4 peers `::ffff:…` on `[::]`. */
 function plain(peer: string): string {
-  return peer.charCodeAt(0) === 0x3a ? (canonicalAddress(peer) ?? peer) : peer;
+  if (peer.charCodeAt(0) !== 0x3a) return peer;
+  // It comes with every request: what is behind the prefix is in its normal form already.
+  if (peer.startsWith(MAPPED)) {
+    const ipv4 = peer.slice(MAPPED.length);
+    if (ipv4Number(ipv4) >= 0) return ipv4;
+  }
+  return canonicalAddress(peer) ?? peer;
 }
 
 /** Addresses from the right; undefined for an entry that names none. */

@@ -112,6 +112,75 @@ describe("a refusal in the caller's protocol", () => {
   });
 });
 
+describe("the caller's protocol is what its request said, whatever steps make of the headers", () => {
+  const rewrites: StepHandler = async (c, next) => {
+    exchangeOf(c).request.headers.set("content-type", "application/grpc");
+    c.req.raw.headers.delete("connect-protocol-version");
+    return refuse(c, next);
+  };
+
+  test.each([
+    ["gRPC-Web", GRPC_WEB, "application/grpc-web+proto"],
+    ["a Connect stream", CONNECT_STREAM, "application/connect+proto"],
+    ["Connect, unary", CONNECT, "application/json"],
+  ])("%s", async (_what, headers, type) => {
+    const answer = await call(rewrites, headers);
+    expect(answer.headers.get("content-type")).toBe(type);
+    if (type.startsWith("application/connect")) expect((await answer.bytes())[0]).toBe(2);
+  });
+
+  test("also where a plugin answers as ordinary HTTP", async () => {
+    const step: StepHandler = (c) => {
+      exchangeOf(c).request.headers.set("content-type", "application/json");
+      return c.json({ error: { message: "no" } }, 403);
+    };
+    const answer = await call(step, CONNECT_STREAM);
+    expect(answer.headers.get("content-type")).toBe("application/connect+proto");
+    expect((await answer.bytes())[0]).toBe(2);
+  });
+});
+
+describe("a refusal whose text does not come", () => {
+  /** A body that says nothing; `cancelled` once nobody waits for it any more. */
+  function silent(): { step: StepHandler; cancelled: Promise<void>; asked: Promise<void> } {
+    const cancelled = Promise.withResolvers<void>();
+    const asked = Promise.withResolvers<void>();
+    const step: StepHandler = () =>
+      new Response(
+        new ReadableStream({
+          pull: () => {
+            asked.resolve();
+            return new Promise(() => {});
+          },
+          cancel: () => cancelled.resolve(),
+        }),
+        { status: 403, headers: { "content-type": "text/plain" } },
+      );
+    return { step, cancelled: cancelled.promise, asked: asked.promise };
+  }
+
+  test("goes out without it after a second", async () => {
+    const { step, cancelled, asked } = silent();
+    using gate = gateOf(step);
+    const answer = gate.fetch("/s.S/M", { method: "POST", body: "x", headers: GRPC });
+    await asked;
+    await gate.clock.advance(1_000);
+    expect((await answer).headers.get("grpc-status")).toBe("7");
+    await cancelled;
+  });
+
+  test("is over when the client leaves, and when the gateway cuts it", async () => {
+    const { step, cancelled, asked } = silent();
+    using gate = gateOf(step);
+    const answer = gate.fetch("/s.S/M", { method: "POST", body: "x", headers: GRPC });
+    await asked;
+    gate.gateway.cutAll(new SluiceError("draining", "Going."));
+    expect((await answer).headers.get("grpc-status")).toBe("7");
+    await cancelled;
+    await gate.ended(1);
+  });
+});
+
 describe("an ordinary answer of a plugin to a call", () => {
   const answers: readonly [string, StepHandler, string, string][] = [
     ["text", (c) => c.text("who are you", 401), "16", "who are you"],

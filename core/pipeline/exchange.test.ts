@@ -25,7 +25,10 @@ function exchange(): HttpExchange {
     onGone: undefined,
   };
   const client = { address: "::1", fromTrustedProxy: false };
-  return new HttpExchange(inbound, "/a", "?b", client, 1, { clock: createFakeClock(), random: createSeededRandom(1) });
+  return new HttpExchange(inbound, "/a", "?b", client, 1, {
+    clock: createFakeClock(),
+    random: createSeededRandom(1),
+  });
 }
 
 const REASON = new SluiceError("draining", "Going.");
@@ -84,6 +87,26 @@ test("one try is given up without the others", () => {
   expect(x.cancelled).toBe(false);
   x.cancel(REASON);
   expect(heard).toEqual(["inner", "outer"]);
+});
+
+test("what began after a mark is given up, whoever took something back in between", () => {
+  const x = exchange();
+  const heard: string[] = [];
+  const takeBack = x.onCancel(() => heard.push("before"));
+  const mark = x.mark();
+  takeBack();
+  x.onCancel(() => heard.push("after"));
+  x.cancelSince(mark, REASON);
+  expect(heard).toEqual(["after"]);
+});
+
+test("a listener that is taken back leaves its place to another, however many marks there are", () => {
+  const x = exchange();
+  for (let i = 0; i < 1_000; i++) {
+    x.mark();
+    x.onCancel(() => {})();
+  }
+  expect(x.mark()).toBe(0);
 });
 
 test("bodies that others took the place of are let go at the end", () => {

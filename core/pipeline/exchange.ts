@@ -37,6 +37,11 @@ export interface EndListener {
   readonly plugin: string | undefined;
 }
 
+/** Runs those who want to know of a request's end. */
+export interface Ending {
+  ended(listener: EndListener): void;
+}
+
 /** A body that another took the place of. */
 interface Superseded {
   readonly body: Body;
@@ -45,7 +50,7 @@ interface Superseded {
 }
 
 /** Bytes of a request body that a plugin may read, where no listener says otherwise. */
-export const BUFFERED_BODY = 8 * 1024 * 1024;
+const BUFFERED_BODY = 8 * 1024 * 1024;
 
 const NO_CANDIDATES: readonly Candidate[] = Object.freeze([]);
 
@@ -80,8 +85,8 @@ export class HttpExchange implements GatewayExchange, Passage {
   /** Places up to here are not given to others: a mark was taken of them. */
   #marked = 0;
   #endListeners: Set<EndListener> | undefined;
-  /** How it ended; listeners that come later are run with it. */
-  #ended: ((late: EndListener) => void) | undefined;
+  /** Set once it is over: listeners that come later are told at once. */
+  #ending: Ending | undefined;
   #controller: AbortController | undefined;
   #context: Map<ContextKey<unknown>, unknown> | undefined;
   #superseded: Superseded[] | undefined;
@@ -248,8 +253,8 @@ export class HttpExchange implements GatewayExchange, Passage {
   onEnd(listener: EndListener["listener"]): () => void {
     if (this.#original !== undefined) return this.#original.onEnd(listener);
     const entry = { listener, plugin: this.atWork?.step?.config.plugin };
-    if (this.#ended !== undefined) {
-      this.#ended(entry);
+    if (this.#ending !== undefined) {
+      this.#ending.ended(entry);
       return ignore;
     }
     const listeners = (this.#endListeners ??= new Set());
@@ -257,12 +262,12 @@ export class HttpExchange implements GatewayExchange, Passage {
     return () => void listeners.delete(entry);
   }
 
-  /** The request is over: `run` is called for each who wants to know, now and later. */
-  end(run: (listener: EndListener) => void): void {
-    this.#ended = run;
+  /** The request is over: each who wants to know is told by `ending`, now and later. */
+  end(ending: Ending): void {
+    this.#ending = ending;
     const listeners = this.#endListeners;
     this.#endListeners = undefined;
-    if (listeners !== undefined) for (const listener of listeners) run(listener);
+    if (listeners !== undefined) for (const listener of listeners) ending.ended(listener);
   }
 
   logField(name: string, value: string | number | boolean | undefined): void {

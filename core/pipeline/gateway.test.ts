@@ -1,7 +1,7 @@
 import { describe, expect, test } from "bun:test";
 import { BodyQueue, exchangeOf, HeaderList, SluiceError } from "sluice/plugin";
 import { fakeUpstream } from "sluice/testing";
-import { testGateway } from "./test-gateway.ts";
+import { type StepHandler, testGateway } from "./test-gateway.ts";
 
 const OK = { kind: "respond", status: 200, headers: [], body: "ok" } as const;
 
@@ -240,6 +240,46 @@ describe("endings", () => {
     expect(gate.gateway.active).toBe(0);
     expect(gate.retained).toBe(0);
     await gate.gateway.idle();
+  });
+
+  test("cutAll ends a request whose client has left and whose step is still at work", async () => {
+    let cancelled = (): boolean => false;
+    const hang: StepHandler = (c) => {
+      const x = exchangeOf(c);
+      cancelled = () => x.cancelled;
+      return new Promise(() => {});
+    };
+    using gate = testGateway([{ path: "/*", steps: [hang] }]);
+    const client = await gate.connect("GET / HTTP/1.1\r\nHost: h\r\n\r\n");
+    await until(() => gate.gateway.active === 1);
+    const idle = gate.gateway.idle();
+    client.reset();
+    await until(() => cancelled());
+    expect(gate.gateway.cutAll(new SluiceError("draining", "Going.", { reason: "shutdown" }))).toBe(1);
+    await idle;
+    expect(gate.retained).toBe(0);
+    expect(gate.finished).toHaveLength(1);
+    expect(gate.finished[0]?.failure?.code).toBe("client_closed");
+  });
+
+  test("a request is over even where its answer cannot be sent", async () => {
+    using gate = testGateway([
+      {
+        path: "/*",
+        steps: [
+          (c) => {
+            const x = exchangeOf(c) as unknown as { inbound: { respond: unknown } };
+            x.inbound.respond = () => Promise.reject(new Error("a codec's defect"));
+            return c.text("ok");
+          },
+        ],
+      },
+    ]);
+    const client = await gate.connect("GET / HTTP/1.1\r\nHost: h\r\n\r\n");
+    await gate.ended(1);
+    expect(gate.finished[0]).toMatchObject({ sent: { complete: false }, failure: { code: "internal" } });
+    expect([gate.gateway.active, gate.retained]).toEqual([0, 0]);
+    client.reset();
   });
 
   test("a request that was cancelled for a plugin's stray failure fails although the step answered", async () => {

@@ -16,7 +16,7 @@ import { clientAddress } from "./client-address.ts";
 import { CuttableBody } from "./cuttable-body.ts";
 import { createDeadlineSweep, type DeadlineSweep, type Swept } from "./deadline-sweep.ts";
 import { errorResponse, rejectionMessage } from "./error-response.ts";
-import { HttpExchange } from "./exchange.ts";
+import { type EndListener, HttpExchange } from "./exchange.ts";
 import type { Generation, Probes } from "./generation.ts";
 import { type NormalTarget, normalizeTarget } from "./path.ts";
 import { answerProbe } from "./probe.ts";
@@ -65,22 +65,29 @@ class Flight implements Swept {
   after: Swept | undefined;
   readonly exchange: HttpExchange;
   readonly generation: Generation;
-  readonly #late: (flight: Flight) => void;
+  readonly #gateway: HttpGateway;
   route: ReadyRoute | undefined;
   /** The answer is on its way out: what the pipeline still does has no effect on it. */
   answering = false;
+  /** How it ended, for who asked. */
+  outcome: Outcome | undefined;
+  sent: Sent | undefined;
   /** What plugins do at its end, as far as it takes time. */
   ending: Promise<unknown>[] | undefined;
 
-  /** @param late called once the caller's deadline has passed. */
-  constructor(exchange: HttpExchange, generation: Generation, late: (flight: Flight) => void) {
+  constructor(exchange: HttpExchange, generation: Generation, gateway: HttpGateway) {
     this.exchange = exchange;
     this.generation = generation;
-    this.#late = late;
+    this.#gateway = gateway;
   }
 
   checkDeadline(now: number): void {
-    if (now >= this.exchange.deadline && !this.exchange.cancelled) this.#late(this);
+    const { deadline, cancelled, record } = this.exchange;
+    if (now >= deadline && !cancelled) this.#gateway.cut(this, deadlinePassed(record));
+  }
+
+  ended(listener: EndListener): void {
+    this.#gateway.tellEnd(this, listener);
   }
 }
 
@@ -93,7 +100,6 @@ class HttpGateway implements Gateway {
   readonly #deps: GatewayDeps;
   /** Of the callers' deadlines. */
   readonly #sweep: DeadlineSweep;
-  readonly #late = (flight: Flight): void => this.#cut(flight, deadlinePassed(flight.exchange.record));
   readonly #flights = new Set<Flight>();
   #whenIdle: (() => void)[] = [];
   #begun = 0;
@@ -139,11 +145,12 @@ class HttpGateway implements Gateway {
 
   cutAll(reason: SluiceError): number {
     const flights = [...this.#flights];
-    for (const flight of flights) this.#cut(flight, reason);
+    for (const flight of flights) this.cut(flight, reason);
     return flights.length;
   }
 
-  #cut(flight: Flight, reason: SluiceError): void {
+  /** Ends a request before its time; what has no answer yet is answered with `reason`. */
+  cut(flight: Flight, reason: SluiceError): void {
     flight.exchange.cancel(reason);
     // It does not reject.
     void this.#answer(flight);
@@ -160,7 +167,7 @@ class HttpGateway implements Gateway {
     const { path, search } = target ?? { path: "", search: "" };
     const buffered = listener?.limits.bufferedBody;
     const exchange = new HttpExchange(inbound, path, search, client, startedAt, this.#deps, buffered);
-    const flight = new Flight(exchange, generation, this.#late);
+    const flight = new Flight(exchange, generation, this);
     generation.retain();
     if (exchange.deadline < Number.POSITIVE_INFINITY) this.#sweep.add(flight);
     this.#flights.add(flight);
@@ -173,14 +180,15 @@ class HttpGateway implements Gateway {
 
   async #serve(flight: Flight, target: NormalTarget | undefined): Promise<void> {
     const { exchange } = flight;
+    let error: SluiceError | undefined;
     try {
       const route = this.#routeOf(flight, target);
       if (route !== undefined) await route.run(exchange);
       if (exchange.answer === undefined) throw new Error("the pipeline came to its end without an answer");
     } catch (thrown) {
-      if (!flight.answering) fail(flight, SluiceError.from(thrown));
+      error = SluiceError.from(thrown);
     }
-    await this.#answer(flight);
+    await this.#answer(flight, error);
   }
 
   /** Undefined where the gateway has answered the request itself. @throws SluiceError where it is refused. */
@@ -204,30 +212,35 @@ class HttpGateway implements Gateway {
     return route;
   }
 
-  /** Does not reject: whatever happens, the request is over afterwards. */
-  async #answer(flight: Flight): Promise<void> {
+  /**
+   * Does not reject: whatever happens, the request is over afterwards.
+   * @param error that takes the place of an answer.
+   */
+  async #answer(flight: Flight, error?: SluiceError): Promise<void> {
     if (flight.answering) return;
     flight.answering = true;
     let sent: Sent;
     try {
-      sent = await this.#send(flight);
-    } catch (error) {
-      flight.exchange.record.failure ??= SluiceError.from(error);
-      sent = { bytes: 0, complete: false, firstByteAt: 0, error };
+      sent = await this.#send(flight, error);
+    } catch (thrown) {
+      flight.exchange.record.failure ??= SluiceError.from(thrown);
+      sent = { bytes: 0, complete: false, firstByteAt: 0, error: thrown };
     }
     try {
       this.#over(flight, sent);
-    } catch (error) {
-      this.#deps.observer.strayFailure(undefined, error, flight.exchange);
+    } catch (thrown) {
+      this.#deps.observer.strayFailure(undefined, thrown, flight.exchange);
     }
   }
 
-  async #send(flight: Flight): Promise<Sent> {
+  async #send(flight: Flight, error: SluiceError | undefined): Promise<Sent> {
     const { exchange } = flight;
+    if (error !== undefined) fail(flight, error);
     const { cancelReason } = exchange;
     // Cancelled for another reason than that nobody is there to answer: that is the outcome. A step that is still at work
     // has not answered yet.
-    if (exchange.answer === undefined) fail(flight, cancelReason ?? new SluiceError("internal", "No answer was made."));
+    if (exchange.answer === undefined)
+      fail(flight, cancelReason ?? new SluiceError("internal", "No answer was made."));
     else if (
       cancelReason !== undefined &&
       cancelReason.code !== "client_closed" &&
@@ -258,7 +271,8 @@ class HttpGateway implements Gateway {
     if (exchange.deadline < Number.POSITIVE_INFINITY) this.#sweep.remove(flight);
     exchange.release();
     try {
-      this.#tellEnd(flight, sent);
+      flight.sent = sent;
+      exchange.end(flight);
       this.#deps.observer.finished(exchange, sent);
     } finally {
       if (flight.ending === undefined) generation.release();
@@ -271,23 +285,17 @@ class HttpGateway implements Gateway {
     }
   }
 
-  /** Tells the plugins that asked for it how the request ended, and those that ask from now on. */
-  #tellEnd(flight: Flight, sent: Sent): void {
+  /** Tells a plugin that asked for it how the request ended. Does not throw. */
+  tellEnd(flight: Flight, { listener, plugin }: EndListener): void {
     const { exchange } = flight;
-    let outcome: Outcome | undefined;
-    exchange.end(({ listener, plugin }) => {
-      outcome ??= this.#outcomeOf(exchange, sent);
-      try {
-        const pending = listener(outcome);
-        if (pending === undefined) return;
-        const settled = Promise.resolve(pending).catch((error: unknown) => {
-          this.#deps.observer.strayFailure(plugin, error, exchange);
-        });
-        (flight.ending ??= []).push(settled);
-      } catch (error) {
-        this.#deps.observer.strayFailure(plugin, error, exchange);
-      }
-    });
+    const failed = (error: unknown): void => this.#deps.observer.strayFailure(plugin, error, exchange);
+    flight.outcome ??= this.#outcomeOf(exchange, flight.sent!);
+    try {
+      const pending = listener(flight.outcome);
+      if (pending !== undefined) (flight.ending ??= []).push(Promise.resolve(pending).catch(failed));
+    } catch (error) {
+      failed(error);
+    }
   }
 
   #outcomeOf(exchange: HttpExchange, sent: Sent): Outcome {
@@ -325,7 +333,8 @@ function brokenOff(
 ): SluiceError {
   if (error instanceof SluiceError) return error;
   if (cancelReason !== undefined) return cancelReason;
-  if (error === undefined && source === "upstream") return SluiceError.from(error, "upstream_failed", "reset");
+  if (error === undefined && source === "upstream")
+    return SluiceError.from(error, "upstream_failed", "reset");
   return SluiceError.from(error, "plugin_failed", "response_body");
 }
 

@@ -73,6 +73,15 @@ describe("linked headers", () => {
     expect(native.get("x-a")).toBe("1");
   });
 
+  test("a change of the Headers comes after what was done to the list", () => {
+    const { list, native } = linked([]);
+    native.set("x-a", "1");
+    list.delete("x-a");
+    native.append("x-a", "1");
+    expect(native.get("x-a")).toBe("1");
+    expect(list.flat).toEqual(["x-a", "1"]);
+  });
+
   test("both say the same after any changes in any order", () => {
     const name = fc.constantFrom("a", "B", "set-cookie", "vary");
     const value = fc.string({ maxLength: 4 }).map((text) => text.replaceAll(/[^!-~ ]/g, ""));

@@ -56,28 +56,30 @@ export class HeaderLink {
     this.sync();
   }
 
-  /** Follows a change of the `Headers`. */
+  /** Follows a change of the `Headers`, before which both agreed. */
   follow(change: (list: HeaderList, name: string, value: string) => void, name: string, value: string): void {
     const key = name.toLowerCase();
     if (this.#isOurs(key)) return;
-    const agreed = isSame(this.#list.flat, this.#then);
     change(this.#list, key, value);
-    if (agreed) this.#then = this.#list.flat.slice();
-    else this.sync();
+    this.#then = this.#list.flat.slice();
   }
 }
 
 function linkedSet(this: Linked, name: string, value: string): void {
+  // What was done to the list comes first: the change is one of what both say.
+  this[LINK]?.sync();
   set.call(this, name, value);
   this[LINK]?.follow((list, key, text) => list.set(key, text), name, fetchValue(value));
 }
 
 function linkedAppend(this: Linked, name: string, value: string): void {
+  this[LINK]?.sync();
   append.call(this, name, value);
   this[LINK]?.follow((list, key, text) => list.append(key, text), name, fetchValue(value));
 }
 
 function linkedDelete(this: Linked, name: string): void {
+  this[LINK]?.sync();
   remove.call(this, name);
   this[LINK]?.follow((list, key) => list.delete(key), name, "");
 }

@@ -25,5 +25,8 @@ export function addLogField(
     throw new TypeError(`the log field ${name} is no text, number or boolean`);
   const fields = (record.fields ??= new Map());
   if (fields.size >= MAX_FIELDS && !fields.has(name)) return;
-  fields.set(name, typeof value === "string" && value.length > MAX_TEXT ? `${value.slice(0, MAX_TEXT)}…` : value);
+  fields.set(
+    name,
+    typeof value === "string" && value.length > MAX_TEXT ? `${value.slice(0, MAX_TEXT)}…` : value,
+  );
 }

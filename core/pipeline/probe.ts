@@ -11,7 +11,12 @@ const NOT_READY = new TextEncoder().encode("not ready\n");
  *
  * @param path in normal form.
  */
-export function answerProbe(inbound: Inbound, path: string, probes: Probes, ready: (checker: string) => boolean): boolean {
+export function answerProbe(
+  inbound: Inbound,
+  path: string,
+  probes: Probes,
+  ready: (checker: string) => boolean,
+): boolean {
   const isLive = path === probes.live;
   if (!isLive && path !== probes.ready) return false;
   const { method } = inbound;

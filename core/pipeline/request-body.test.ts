@@ -149,17 +149,20 @@ describe("a request body", () => {
     expect(() => body.tap().read()).toThrow(SluiceError);
   });
 
-  test.each([true, false])("at the limit a plugin's read fails, and all is forwarded (as it is: %p)", async (asIs) => {
-    const made = carried(filled(["abc", "def", "ghi"]), 4);
-    const look = asIs ? made.body : made.body.tap();
-    const tooLarge = { code: "payload_too_large", reason: "limits.buffered_body" };
-    expect(await text(look).catch((error: unknown) => error)).toMatchObject(tooLarge);
-    // It stays so, for every look, and nothing more is taken in.
-    expect(await (async () => look.read())().catch((error: unknown) => error)).toMatchObject(tooLarge);
-    expect(await text(made.body.tap()).catch((error: unknown) => error)).toMatchObject(tooLarge);
-    expect(made.passage.record.bytesIn).toBe(6);
-    expect(await sent(made)).toBe("abcdefghi");
-  });
+  test.each([true, false])(
+    "at the limit a plugin's read fails, and all is forwarded (as it is: %p)",
+    async (asIs) => {
+      const made = carried(filled(["abc", "def", "ghi"]), 4);
+      const look = asIs ? made.body : made.body.tap();
+      const tooLarge = { code: "payload_too_large", reason: "limits.buffered_body" };
+      expect(await text(look).catch((error: unknown) => error)).toMatchObject(tooLarge);
+      // It stays so, for every look, and nothing more is taken in.
+      expect(await (async () => look.read())().catch((error: unknown) => error)).toMatchObject(tooLarge);
+      expect(await text(made.body.tap()).catch((error: unknown) => error)).toMatchObject(tooLarge);
+      expect(made.passage.record.bytesIn).toBe(6);
+      expect(await sent(made)).toBe("abcdefghi");
+    },
+  );
 
   test("who puts another body in its place reads on for ever, and nothing is kept", async () => {
     const { body, passage } = carried(filled(["abc", "def", "ghi"]), 4);
@@ -190,6 +193,15 @@ describe("a request body", () => {
     expect(kept.body.read()).toBeNull();
     expect(kept.body.rewind()).toBe(true);
     expect(await text(kept.body)).toBe("a");
+  });
+
+  test("one without a byte can be had again, however late its end came", async () => {
+    const queue = new BodyQueue(PRODUCER);
+    const made = carried(queue);
+    const whole = sent(made);
+    queue.end();
+    expect(await whole).toBe("");
+    expect(made.body.rewind()).toBe(true);
   });
 
   test("a plugin that loses interest takes nothing from the upstream", async () => {

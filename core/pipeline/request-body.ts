@@ -1,4 +1,5 @@
 import { type Body, ERROR_CODES, type HeaderList, SluiceError } from "sluice/plugin";
+import { KeptBytes } from "./kept-bytes.ts";
 
 type Chunk = Uint8Array | null;
 
@@ -14,6 +15,11 @@ export interface Passage {
   waitsForClient(): () => void;
 }
 
+/** How far somebody has read, bytes. */
+interface Place {
+  at: number;
+}
+
 /**
  * A request's body, counted as it is read. Before the request departs, a plugin may read it, through Fetch
  * (`c.req.json()`) or as it is (`collect(exchange.request.body)`): what it took is kept, up to a limit, and goes upstream
@@ -26,14 +32,17 @@ export class RequestBody implements Body {
   readonly #passage: Passage;
   readonly #counted: boolean;
   /** What was read for a plugin. */
-  #kept: Uint8Array[] = [];
-  #keptBytes = 0;
-  /** How many chunks came before the kept ones, and cannot be had again. */
+  #kept: KeptBytes | undefined;
+  /** Where the piece begins that exceeds the limit: it is there for the upstream alone. */
+  #limitAt = Number.POSITIVE_INFINITY;
+  /** Bytes before the kept ones, which cannot be had again. */
   #gone = 0;
-  /** Which chunk the upstream gets next. */
+  /** Whether there is no way back to the first byte. */
+  #lost = false;
+  /** How far the upstream is. */
   #at = 0;
-  /** Which chunk a plugin gets next that reads the body as it is. */
-  #looked = 0;
+  /** How far a plugin is that reads the body as it is. */
+  #looked: Place | undefined;
   #ended = false;
   /** Whether its bytes go upstream as they are read. */
   #passing = false;
@@ -54,16 +63,20 @@ export class RequestBody implements Body {
 
   own(): boolean {
     // What a plugin has looked at is kept, and may be read once more.
-    const untouched = this.#kept.length === 0 && this.#pending === undefined;
+    const untouched = this.#kept === undefined && this.#pending === undefined;
     return untouched && !this.#isKept && this.#source.own?.() === true;
   }
 
   read(): Chunk | Promise<Chunk> {
-    if (this.#isKept) return this.#look(this.#looked, () => this.#looked++);
+    if (this.#isKept) return this.#look((this.#looked ??= { at: 0 }));
     this.#passing = true;
     if (this.#pending !== undefined) return this.#pending.then(() => this.read());
     if (this.#at < this.#gone) throw lost();
-    if (this.#at < this.#gone + this.#kept.length) return this.#kept[this.#at++ - this.#gone]!;
+    const kept = this.#kept?.from(this.#at - this.#gone);
+    if (kept !== undefined) {
+      this.#at += kept.byteLength;
+      return kept;
+    }
     if (this.#ended) return null;
     const next = this.#source.read();
     if (!(next instanceof Promise)) return this.#passed(next);
@@ -73,7 +86,7 @@ export class RequestBody implements Body {
   }
 
   rewind(): boolean {
-    if (this.#gone > 0) return false;
+    if (this.#lost) return false;
     this.#at = 0;
     this.#passing = false;
     this.lookAgain();
@@ -82,13 +95,13 @@ export class RequestBody implements Body {
 
   /** Another plugin's turn: it finds the body at its first byte, whatever the one before has read. */
   lookAgain(): void {
-    this.#looked = 0;
+    this.#looked = undefined;
   }
 
   cancel(reason?: unknown): void {
     // Who reads it as it is before it departs has lost interest; the upstream has not.
     if (this.#isKept) return;
-    this.#at = this.#gone + this.#kept.length;
+    this.#at = this.#end;
     if (this.#ended) return;
     this.#lose();
     this.#source.cancel(reason);
@@ -96,11 +109,11 @@ export class RequestBody implements Body {
 
   /** The body for a plugin to read, from its first byte; the same bytes go upstream later. */
   tap(): Body {
-    let at = 0;
+    const place = { at: 0 };
     return {
       length: this.length,
       trailers: undefined,
-      read: () => this.#look(at, () => at++),
+      read: () => this.#look(place),
       // As above.
       cancel: ignore,
     };
@@ -111,28 +124,32 @@ export class RequestBody implements Body {
     return !this.#passage.departed && this.#passage.request.body === this;
   }
 
-  /** @param took moves the reader's place on. */
-  #look(at: number, took: () => void): Chunk | Promise<Chunk> {
-    if (at < this.#gone) throw lost();
+  /** How many bytes the source has given. */
+  get #end(): number {
+    return this.#gone + (this.#kept?.length ?? 0);
+  }
+
+  /** The next bytes for a plugin that has come to `place`. */
+  #look(place: Place): Chunk | Promise<Chunk> {
+    if (place.at < this.#gone) throw lost();
     const strict = this.#isKept;
-    const last = this.#gone + this.#kept.length - 1;
-    if (at <= last) {
-      // The chunk that exceeds the limit is there for the upstream alone.
-      if (strict && at === last && this.#keptBytes > this.#passage.bufferedBody) throw this.#tooLong();
-      took();
-      return this.#kept[at - this.#gone]!;
+    if (strict && place.at >= this.#limitAt) throw this.#tooLong();
+    const kept = this.#kept?.from(place.at - this.#gone);
+    if (kept !== undefined) {
+      place.at += kept.byteLength;
+      return kept;
     }
     if (this.#passing) throw new TypeError("the request body is on its way upstream already");
     if (this.#ended) return null;
-    if (this.#pending !== undefined) return this.#pending.then(() => this.#look(at, took));
+    if (this.#pending !== undefined) return this.#pending.then(() => this.#look(place));
     const next = this.#source.read();
-    if (!(next instanceof Promise)) return this.#taken(next, strict, took);
+    if (!(next instanceof Promise)) return this.#taken(next, strict, place);
     const resumed = strict ? this.#passage.waitsForClient() : ignore;
     const pending = next.then(
       (chunk) => {
         this.#pending = undefined;
         resumed();
-        return this.#taken(chunk, strict, took);
+        return this.#taken(chunk, strict, place);
       },
       (error: unknown) => {
         this.#pending = undefined;
@@ -146,18 +163,19 @@ export class RequestBody implements Body {
   }
 
   /** @param strict whether nothing may be given that is not kept. */
-  #taken(chunk: Chunk, strict: boolean, took: () => void): Chunk {
+  #taken(chunk: Chunk, strict: boolean, place: Place): Chunk {
     this.#count(chunk);
     if (chunk === null) return null;
-    this.#keptBytes += chunk.byteLength;
-    const fits = this.#keptBytes <= this.#passage.bufferedBody;
-    if (this.#gone > 0) this.#gone++;
-    else {
-      this.#kept.push(chunk);
-      if (!fits && !strict) this.#lose();
+    const fits = this.#end + chunk.byteLength <= this.#passage.bufferedBody;
+    if (strict && !fits) this.#limitAt = this.#end;
+    if (this.#lost || !(fits || strict)) {
+      this.#lose();
+      this.#gone += chunk.byteLength;
+    } else {
+      (this.#kept ??= new KeptBytes()).add(chunk);
     }
     if (strict && !fits) throw this.#tooLong();
-    took();
+    place.at += chunk.byteLength;
     return chunk;
   }
 
@@ -165,16 +183,17 @@ export class RequestBody implements Body {
     this.#count(chunk);
     if (chunk !== null) {
       this.#lose();
+      this.#gone += chunk.byteLength;
       this.#at = this.#gone;
-    }
+    } else if (this.#gone === 0) this.#lost = false;
     return chunk;
   }
 
   /** The next chunk goes to somebody who does not keep it, so that there is no way back. */
   #lose(): void {
-    this.#gone = Math.max(1, this.#gone + this.#kept.length);
-    this.#at = this.#gone;
-    if (this.#kept.length > 0) this.#kept = [];
+    this.#lost = true;
+    this.#gone = this.#at = this.#end;
+    this.#kept = undefined;
   }
 
   #count(chunk: Chunk): void {

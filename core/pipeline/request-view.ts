@@ -128,7 +128,7 @@ export class SluiceRequest extends HonoRequest {
     }
     let tap: Body | undefined;
     if (request.body !== null && method !== "GET" && method !== "HEAD") {
-      if (!(request.body instanceof RequestBody)) 
+      if (!(request.body instanceof RequestBody))
         request.body = new RequestBody(request.body, this.#exchange, false);
       tap = (request.body as RequestBody).tap();
     }

@@ -106,7 +106,8 @@ export class StepFrame implements AtWork {
 
   /** @param now `clock.monotonic()`. */
   checkDeadline(now: number): void {
-    if (this.#phase !== OWN || this.#waits > 0 || this.#own + now - this.#since <= this.step.config.timeout) return;
+    if (this.#phase !== OWN || this.#waits > 0 || this.#own + now - this.#since <= this.step.config.timeout)
+      return;
     const error = new SluiceError("plugin_timeout", ERROR_CODES.plugin_timeout.meaning, {
       cause: new Error(`step ${this.step.config.key} took more than ${this.step.config.timeout} ms`),
     });

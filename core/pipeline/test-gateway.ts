@@ -52,6 +52,8 @@ export interface TestGatewayOptions {
   readonly probes?: Probes;
   readonly ready?: () => boolean;
   readonly trustedProxies?: readonly string[];
+  /** Connections that the upstream may have. @default 64 */
+  readonly maxConnections?: number;
   /** `limits.buffered_body` of the listener. */
   readonly bufferedBody?: number;
 }
@@ -108,7 +110,7 @@ export function testGateway(routes: readonly TestRoute[], options: TestGatewayOp
 
   const closers: (() => unknown)[] = [];
   const upstreams = createUpstreams(
-    options.upstream === undefined ? [] : [upstreamConfig(options.upstream)],
+    options.upstream === undefined ? [] : [upstreamConfig(options.upstream, options.maxConnections)],
     {
       ...{ clock, random, log },
       keep(_key, create, close) {
@@ -231,7 +233,7 @@ function readyStep(given: TestStep | StepHandler, index: number): ReadyStep {
   return { config, instance };
 }
 
-function upstreamConfig(text: string): UpstreamConfig {
+function upstreamConfig(text: string, maxConnections = 64): UpstreamConfig {
   const url = new URL(text);
   const target: TargetConfig = {
     ...{ url: text, scheme: "http", host: url.hostname, port: Number(url.port) },
@@ -240,7 +242,7 @@ function upstreamConfig(text: string): UpstreamConfig {
   return {
     ...{ name: "u", kind: "http", protocol: "http1", targets: [target], balance: "round-robin" },
     timeouts: { connect: 5_000, firstByte: 60_000, idle: 300_000, request: undefined },
-    pool: { maxConnections: 64, idleTimeout: 60_000, maxPending: 64 },
+    pool: { maxConnections, idleTimeout: 60_000, maxPending: 64 },
     ...{ tls: undefined, health: undefined, retries: undefined, place: PLACE },
   };
 }

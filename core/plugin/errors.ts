@@ -27,7 +27,12 @@ export const ERROR_CODES = {
     owner: "client",
     meaning: "The request's head or body came too slowly.",
   },
-  payload_too_large: { status: 413, grpc: 8, owner: "client", meaning: "The body exceeds limits.body." },
+  payload_too_large: {
+    status: 413,
+    grpc: 8,
+    owner: "client",
+    meaning: "The body exceeds limits.body, or limits.buffered_body where plugins read it.",
+  },
   uri_too_long: { status: 414, grpc: 3, owner: "client", meaning: "The request target exceeds limits.url." },
   unsupported_media_type: {
     status: 415,

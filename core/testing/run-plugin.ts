@@ -12,6 +12,7 @@ import { createGateway } from "../pipeline/gateway.ts";
 import { compileRouter } from "../pipeline/router.ts";
 import { compileTrust } from "../net/trusted-proxies.ts";
 import type { Observer } from "../pipeline/types.ts";
+import { terminalOf } from "../runtime/generation.ts";
 import { setUpSteps } from "../runtime/setup-steps.ts";
 import { createUpstreams } from "../upstream/index.ts";
 import { type FakeUpstream, fakeUpstream } from "./fake-upstream.ts";
@@ -34,6 +35,8 @@ export interface PluginTestOptions {
   readonly services?: Services;
   /** What stands in YAML beside the plugin: `when`, `on_error`, `timeout`, `id`. */
   readonly step?: Readonly<Record<string, unknown>>;
+  /** What stands in YAML in its route: `rewrite`, another `match`. */
+  readonly route?: Readonly<Record<string, unknown>>;
   /** `trusted_proxies`; the test's own requests come from 127.0.0.1. @default none */
   readonly trustedProxies?: readonly string[];
 }
@@ -61,6 +64,7 @@ export async function startPlugin(
     upstream: given,
     services = createTestServices(),
     step = {},
+    route = {},
     trustedProxies = [],
   }: PluginTestOptions = {},
 ): Promise<RunningPlugin> {
@@ -73,7 +77,7 @@ export async function startPlugin(
   try {
     const upstream = given ?? (await fakeUpstream(() => new Response("ok")));
     if (given === undefined) closers.push(() => upstream.close());
-    const config = await configOf(definition, options, { upstream, step, trustedProxies });
+    const config = await configOf(definition, options, { upstream, step, route, trustedProxies });
     const upstreams = createUpstreams(config.upstreams, {
       clock,
       random,
@@ -106,8 +110,8 @@ export async function startPlugin(
     const forwarder = createForwarder({ upstreams, observer, clock, log, pseudonym: "test" });
     const sweep = createDeadlineSweep(clock);
     const router = compileRouter(config.routes);
-    const routes = config.routes.map((route) =>
-      composeRoute(route, steps.of(route), (x) => forwarder.forward(x), { clock, observer, sweep }),
+    const routes = config.routes.map((one) =>
+      composeRoute(one, steps.of(one), terminalOf(one, forwarder), { clock, observer, sweep }),
     );
     const trusts = compileTrust(config.trustedProxies);
     const generation = {
@@ -164,12 +168,12 @@ export async function runPlugin(
   return answer;
 }
 
-interface Written extends Required<Pick<PluginTestOptions, "step" | "trustedProxies">> {
+interface Written extends Required<Pick<PluginTestOptions, "step" | "route" | "trustedProxies">> {
   readonly upstream: FakeUpstream;
 }
 
 async function configOf(definition: AnyPlugin, options: unknown, written: Written): Promise<Config> {
-  const { upstream, step, trustedProxies } = written;
+  const { upstream, step, route, trustedProxies } = written;
   const directory = await mkdtemp(join(tmpdir(), "sluice-plugin-"));
   try {
     const file = join(directory, "sluice.yaml");
@@ -179,7 +183,10 @@ async function configOf(definition: AnyPlugin, options: unknown, written: Writte
       trusted_proxies: trustedProxies,
       upstreams: { upstream: { protocol: upstream.protocol, targets: [upstream.url] } },
       routes: [
-        { match: { path: "/*" }, pipeline: [{ [definition.name]: options, ...step }], upstream: "upstream" },
+        {
+          ...{ match: { path: "/*" }, pipeline: [{ [definition.name]: options, ...step }] },
+          ...{ upstream: "upstream", ...route },
+        },
       ],
     };
     // YAML is a superset of JSON.

@@ -8,6 +8,7 @@ import {
   REFUSED_STREAM,
 } from "../http2/index.ts";
 import { uncheckedHeaders } from "../plugin/headers.ts";
+import { free } from "../http1/index.ts";
 import type { Call, CallRunner } from "./call.ts";
 import { abandoned, broken, malformed, timedOut, unsendable } from "./failures.ts";
 
@@ -113,6 +114,8 @@ export class Http2Stream implements CallRunner, BodyProducer {
         if (chunk === null) break;
         total += chunk.byteLength;
         await this.#write(chunk);
+        // Its bytes are in the frames now; see `WireWriter.frees`.
+        if (call.ownsBody) free(chunk);
       }
       if (this.#over) return;
       // The peer would call the request malformed; so that it cannot take it for complete, it never ends.
@@ -189,7 +192,7 @@ export class Http2Stream implements CallRunner, BodyProducer {
       }
     }
     if (!end && !bodiless) {
-      this.#queue = new BodyQueue(this, announced === undefined ? undefined : this.#owed);
+      this.#queue = new SharedBody(this, announced === undefined ? undefined : this.#owed);
       this.#await(this.#call.request.timeouts.idle);
     }
     this.#call.succeed({ status, headers, body: this.#queue ?? null });
@@ -344,6 +347,13 @@ export class Http2Stream implements CallRunner, BodyProducer {
     this.#over = true;
     this.#deadline = Infinity;
     this.roomAgain();
+  }
+}
+
+/** An answer's body: its pieces lie in what the socket handed on, side by side with those of other answers. */
+class SharedBody extends BodyQueue {
+  override own(): boolean {
+    return false;
   }
 }
 

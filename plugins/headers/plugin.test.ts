@@ -106,6 +106,19 @@ describe("answers", () => {
   });
 });
 
+test("the path is the client's both ways, whatever the route makes of it", async () => {
+  await using upstream = await fakeUpstream(() => new Response("ok"));
+  const answer = await runPlugin(
+    headers,
+    { request: { set: { "x-path": "{path}" } }, response: { set: { "x-path": "{path}" } } },
+    { path: "/pre/a/./b?q=1" },
+    { upstream, route: { rewrite: { strip_prefix: "/pre" } } },
+  );
+  expect(upstream.requests[0]?.target).toBe("/a/b?q=1");
+  expect(upstream.requests[0]?.headers.get("x-path")).toBe("/pre/a/b");
+  expect(answer.headers.get("x-path")).toBe("/pre/a/b");
+});
+
 test("without options nothing changes", async () => {
   const { answer, upstream } = await send({}, { headers: { "x-a": "1" } });
   expect(upstream.get("x-a")).toBe("1");
