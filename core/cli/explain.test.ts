@@ -104,6 +104,12 @@ test.each([
   [["OPTIONS", "*"], "OPTIONS * (host localhost)", "route: options"],
   [["OPTIONS", "http://localhost"], "OPTIONS * (host localhost)", "route: options"],
   [["GET", "/%74ea"], "GET /tea (host localhost)", "route: tea"],
+  // A stranger's X-Forwarded-* and names with an underscore do not get in.
+  [
+    ["GET", "/fields?q=v&r", "-H", "X-A: 1", "-H", "x_b:"],
+    "GET /fields?q=v&r (host localhost)",
+    "route: none, answered 404 not_found",
+  ],
   [["GET", "/é?ü=%C3"], "GET /%C3%A9?ü=%C3 (host localhost)", "route: accent"],
 ])("%j is the request %p", async (args, request, route) => {
   const { out } = await explained(...args);
@@ -116,6 +122,10 @@ test.each([
   [["GET", "/a#b"], '"/a#b" would be answered 400: no valid target'],
   [["GET", "*"], '"*" would be answered 400: no valid target'],
   [["G[T", "/"], '"G[T" would be answered 400: no valid method'],
+  [
+    ["GET", "/", "-H", "connection: authorization"],
+    "the headers would be answered 400: The Connection header names a field that is not its own.",
+  ],
   [["CONNECT", "a.test:443"], "CONNECT would be answered 501: it is not served"],
   [["GET", "/", "-H", "nothing"], `expected -H 'name: value', got "nothing"`],
   [["GET", "/", "-H", ": empty"], `expected -H 'name: value', got ": empty"`],

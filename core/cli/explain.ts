@@ -1,6 +1,7 @@
-import { HeaderList, TOKEN } from "sluice/plugin";
+import { type HeaderList, SluiceError, TOKEN } from "sluice/plugin";
 import { formatPlace } from "../../config/index.ts";
 import type { Config, ConditionConfig, RouteConfig } from "../../config/types.ts";
+import { admittedHeaders } from "../forward/admit.ts";
 import { normalizeTarget } from "../pipeline/path.ts";
 import { compileRewrite } from "../pipeline/rewrite.ts";
 import { compileRouter, type RouteFacts } from "../pipeline/router.ts";
@@ -48,7 +49,7 @@ function factsOf(word: string, url: string, headers: readonly string[]): RouteFa
   const normal = normalizeTarget(Buffer.from(target).toString("latin1"), method);
   if (normal === undefined)
     throw new UsageError(`${JSON.stringify(url)} would be answered 400: no valid target`);
-  const list = new HeaderList();
+  const fields: [string, string][] = [];
   let host = absolute?.[1] ?? "localhost";
   for (const header of headers) {
     const colon = header.indexOf(":");
@@ -56,9 +57,20 @@ function factsOf(word: string, url: string, headers: readonly string[]): RouteFa
     if (!TOKEN.test(name)) throw new UsageError(`expected -H 'name: value', got ${JSON.stringify(header)}`);
     const value = header.slice(colon + 1).trim();
     if (name === "host") host = value;
-    else list.append(name, value);
+    else fields.push([name, value]);
   }
-  return { method, host, path: normal.path, search: normal.search, headers: list };
+  return { method, host, path: normal.path, search: normal.search, headers: admitted(fields) };
+}
+
+/** The fields that routes are matched with: those of a stranger, as the gateway lets them in. */
+function admitted(fields: readonly (readonly [string, string])[]): HeaderList {
+  try {
+    return admittedHeaders(fields, false);
+  } catch (error) {
+    if (error instanceof SluiceError)
+      throw new UsageError(`the headers would be answered ${error.status}: ${error.message}`);
+    throw new UsageError(error instanceof Error ? error.message : String(error));
+  }
 }
 
 function explained(config: Config, facts: RouteFacts, cwd: string): string[] {

@@ -41,6 +41,15 @@ describe("a request and its answer", () => {
     expect(x.record).toMatchObject({ upstream: "u", target: `${upstream.url}/base`, attempts: 1 });
   });
 
+  test("name TE in Connection where trailers are wanted (RFC 9110 §10.1.4)", async () => {
+    const answer = "HTTP/1.1 200 OK\r\ncontent-length: 0\r\n\r\n";
+    using upstream = rawUpstream([answer]);
+    await using gate = harness({ u: { url: upstream.url } });
+    await gate.forwarder.forward(gate.exchange({ headers: [["te", "trailers"]] }));
+    expect(upstream.received).toContain("\r\nte: trailers\r\n");
+    expect(upstream.received).toContain("\r\nconnection: te\r\n");
+  });
+
   test("name the host that a step has set", async () => {
     await using upstream = await fakeUpstream(() => new Response());
     await using gate = harness({ u: { url: upstream.url } });

@@ -59,6 +59,10 @@ export function composeRoute(
     return undefined;
   }
 
+  const onErrorContinue = steps.filter((step) => step.config.onError === "continue");
+  const tolerated =
+    onErrorContinue.length === 0 ? undefined : new Set(onErrorContinue.map((step) => step.config.key));
+
   const plan: Plan = {
     ...deps,
     route: config.name,
@@ -77,6 +81,7 @@ export function composeRoute(
     formatError,
     run(exchange) {
       exchange.candidates = candidates;
+      exchange.tolerated = tolerated;
       // The gateway makes every exchange, and it makes no other.
       const own = exchange as HttpExchange;
       const first = nextStep(plan, own, 0);

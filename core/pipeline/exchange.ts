@@ -71,6 +71,7 @@ export class HttpExchange implements GatewayExchange, Passage {
   readonly deadline: number;
   readonly bufferedBody: number;
   route = "";
+  tolerated: ReadonlySet<string> | undefined = undefined;
   departed = false;
   atWork: AtWork | undefined;
   /** The Fetch view of the answer, while a plugin holds one. */

@@ -94,6 +94,59 @@ describe("what the gateway answers itself", () => {
   });
 });
 
+describe("a malformed request that the codec let through", () => {
+  test.each([
+    ["an escape in the path", "GET /%zz HTTP/1.1\r\nHost: a\r\n\r\n"],
+    ["a Connection option for everybody", "GET / HTTP/1.1\r\nHost: a\r\nConnection: authorization\r\n\r\n"],
+  ])("%s: 400, and the connection is closed", async (_, text) => {
+    using gate = testGateway([{ path: "/*", action: OK }]);
+    const client = await gate.connect(text);
+    const received = await client.ended();
+    expect(received).toStartWith("HTTP/1.1 400 ");
+    expect(received).toContain("connection: close\r\n");
+  });
+
+  test("a step's own 400 closes nothing", async () => {
+    const refuse: StepHandler = () => {
+      throw new SluiceError("bad_request", "no");
+    };
+    using gate = testGateway([{ path: "/*", steps: [refuse], action: OK }]);
+    const client = await gate.connect("GET / HTTP/1.1\r\nHost: a\r\n\r\n");
+    await client.until('"bad_request"');
+    await client.send("GET / HTTP/1.1\r\nHost: a\r\n\r\n");
+    await client.until('"bad_request"', 2);
+    expect(client.received).not.toContain("connection: close");
+  });
+});
+
+describe("a status that cannot be sent", () => {
+  test.each([0, 100, 101, 199, 1000, 9999, 200.5, Number.NaN])("%p is the step's failure", async (status) => {
+    const odd: StepHandler = async (c, next) => {
+      await next();
+      exchangeOf(c).response!.status = status;
+    };
+    using gate = testGateway([{ path: "/*", steps: [odd], action: OK }]);
+    const answer = await gate.fetch("/");
+    expect([answer.status, await answer.json()]).toMatchObject([
+      500,
+      { error: { code: "plugin_failed", reason: "status" } },
+    ]);
+    await gate.ended(1);
+    expect(gate.finished[0]?.failure?.owner).toBe("plugin");
+  });
+
+  test("one that nobody registered can", async () => {
+    using upstream = Bun.listen({
+      hostname: "127.0.0.1",
+      port: 0,
+      socket: { data: (socket) => void socket.write("HTTP/1.1 799 Odd\r\ncontent-length: 0\r\n\r\n") },
+    });
+    using gate = testGateway([{ path: "/*" }], { upstream: `http://127.0.0.1:${upstream.port}` });
+    const client = await gate.connect("GET / HTTP/1.1\r\nHost: a\r\n\r\n");
+    await client.until("HTTP/1.1 799 ");
+  });
+});
+
 describe("facts of a request", () => {
   test("the client's address, believed headers and the request id", async () => {
     const seen: unknown[] = [];

@@ -255,8 +255,13 @@ class HttpGateway implements Gateway {
     } catch (thrown) {
       fail(flight, SluiceError.from(thrown));
     }
+    const unsendable = unsendableStatus(exchange);
+    if (unsendable !== undefined) fail(flight, unsendable);
     const response = exchange.answer!;
     const { failure } = exchange.record;
+    // Whoever sends what is malformed may have meant something else by what follows (RFC 9112 §9.6).
+    if (failure?.code === "bad_request" && exchange.route === "" && exchange.httpVersion !== "2")
+      response.headers.append("connection", "close");
     if (failure !== undefined && response.source === "gateway")
       response.headers.append("proxy-status", proxyStatus(this.#deps.pseudonym, failure));
     if (response.body !== null) response.body = bodyToSend(exchange);
@@ -344,6 +349,20 @@ function fail({ exchange, route }: Flight, error: SluiceError): void {
   exchange.record.failure = error;
 }
 
+/** What a status that cannot be sent comes to: a step may have assigned any number, and an upstream may have sent it. */
+function unsendableStatus(exchange: HttpExchange): SluiceError | undefined {
+  const { status, source } = exchange.answer!;
+  // RFC 9113 §8.3.2 has three digits as RFC 9110 §15 has; the HTTP/2 server takes none above 599.
+  const most = exchange.httpVersion === "2" ? 599 : 999;
+  if (Number.isInteger(status) && status >= 200 && status <= most) return undefined;
+  if (status === 101 && source === "upstream" && exchange.inbound.upgrade !== undefined) return undefined;
+  const upstreams = source === "upstream" && exchange.record.upstreamStatus === status;
+  const cause = new Error(`${status} is not a status that can be sent`);
+  return upstreams
+    ? new SluiceError("upstream_failed", ERROR_CODES.upstream_failed.meaning, { reason: "protocol", cause })
+    : new SluiceError("plugin_failed", ERROR_CODES.plugin_failed.meaning, { reason: "status", cause });
+}
+
 /** The answer's body, as far as the message may have one. */
 function bodyToSend(exchange: HttpExchange): HttpExchange["request"]["body"] {
   const { status, headers, body, source } = exchange.answer!;
@@ -356,7 +375,11 @@ function bodyToSend(exchange: HttpExchange): HttpExchange["request"]["body"] {
     body.cancel();
     return null;
   }
-  return source === "upstream" || body instanceof BytesBody ? body : new CuttableBody(body, exchange);
+  if (source === "upstream" || body instanceof BytesBody) return body;
+  // An answer that tells why the request was cut must not be cut for it.
+  const { cancelReason } = exchange;
+  if (cancelReason !== undefined && cancelReason === exchange.record.failure) return body;
+  return new CuttableBody(body, exchange);
 }
 
 function badTarget(method: string): SluiceError {

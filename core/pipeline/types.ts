@@ -41,6 +41,8 @@ export interface AtWork {
 /** The exchange with its inside: the core sees this, plugins see `Exchange`. */
 export interface GatewayExchange extends Exchange {
   readonly inbound: Inbound;
+  /** Keys of steps whose failures the request goes on without (`on_error: continue`). */
+  tolerated: ReadonlySet<string> | undefined;
   readonly record: RequestRecord;
   /** The content type of the caller's RPC protocol, as the request named it; "" for `http`. */
   readonly callType: string;

@@ -100,16 +100,20 @@ type BuildLog = Awaited<ReturnType<typeof Bun.build>>["logs"][number];
 function buildFailure(path: string, logs: readonly BuildLog[]): PluginLoadError {
   const errors = logs.filter((log) => log.level === "error");
   const files = new Set([path]);
-  const lines = errors.map(({ position, message }) => {
-    if (position === null) return `${path}: ${message}`;
-    files.add(position.file);
-    return `${position.file}:${position.line}:${position.column}: ${message}`;
+  const [first] = errors.map(({ position, message }) => {
+    if (position !== null) files.add(position.file);
+    const place = position === null ? path : `${position.file}:${position.line}:${position.column}`;
+    return `${place}: ${TOP_LEVEL_AWAIT.test(message) ? NO_TOP_LEVEL_AWAIT : message.replace(ADVICE, "")}`;
   });
-  if (errors.some((error) => TOP_LEVEL_AWAIT.test(error.message)))
-    lines.push("A plugin's file cannot await at its top level; await in setup, which may be async.");
-  return new PluginLoadError(path, lines.length === 0 ? `${path}: cannot be bundled` : lines.join("\n"), {
+  // One mistake brings others in its train; the first is the one to mend.
+  const more = errors.length > 1 ? ` (and ${errors.length - 1} more)` : "";
+  return new PluginLoadError(path, first === undefined ? `${path}: cannot be bundled` : first + more, {
     files: [...files],
   });
 }
 
+const NO_TOP_LEVEL_AWAIT =
+  "a plugin's file cannot await at its top level; await in setup, which may be async";
+/** The bundler's, for who works with its own package manager. */
+const ADVICE = /\. Maybe you need to "bun install"\?$/;
 const TOP_LEVEL_AWAIT = /"await" can only be used inside|top-level await/i;

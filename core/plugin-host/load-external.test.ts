@@ -238,7 +238,7 @@ describe("what is wrong is said, with file and place", () => {
     [
       "an await at the top level",
       `const a = await fetch("http://127.0.0.1:1");\nexport default a;`,
-      /cannot await at its top level; await in setup/,
+      /^FILE:1:\d+: a plugin's file cannot await at its top level; await in setup, which may be async[^\n]*$/,
     ],
     [
       "a file that is no code",

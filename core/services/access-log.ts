@@ -68,6 +68,7 @@ export function accessLine(
     failed: blamed?.failed,
     reason: blamed?.reason,
     step: record.failedStep,
+    fields: fieldsOf(record.fields, redacts),
     user_agent: redacts("user-agent") ? MASK : short(request.headers.get("user-agent")),
   });
 }
@@ -87,6 +88,15 @@ export function rejectedLine(rejection: Rejection, status: number, requestId: st
     failed: "client",
     reason: rejection.reason,
   });
+}
+
+/** What plugins added, with what the operator wants masked. */
+function fieldsOf(
+  fields: GatewayExchange["record"]["fields"],
+  redacts: (name: string) => boolean,
+): Record<string, unknown> | undefined {
+  if (fields === undefined) return undefined;
+  return Object.fromEntries(Array.from(fields, ([name, value]) => [name, redacts(name) ? MASK : value]));
 }
 
 /** gRPC's own status: in the trailers, or in the head of a Trailers-Only answer. */

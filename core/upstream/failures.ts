@@ -30,9 +30,9 @@ export function broken(cause?: unknown): SluiceError {
   return new SluiceError("upstream_failed", "the upstream broke off", { reason: "reset", cause });
 }
 
-/** The upstream did what its protocol forbids: reason `protocol`. */
-export function malformed(what: string, cause?: unknown): SluiceError {
-  return new SluiceError("upstream_failed", `the upstream's answer is malformed: ${what}`, {
+/** The upstream did what its protocol forbids: reason `protocol`. What exactly is for the log. */
+export function malformed(what: string, cause: unknown = new Error(what)): SluiceError {
+  return new SluiceError("upstream_failed", "the upstream's answer is malformed", {
     reason: "protocol",
     cause,
   });

@@ -79,7 +79,7 @@ export class RequestSender {
         authority: request.authority,
         headers: request.headers,
         framing,
-        connection: request.upgrade === undefined ? "" : "upgrade",
+        connection: connectionOf(request),
       },
       together ? first : undefined,
     );
@@ -194,6 +194,13 @@ export class RequestSender {
     this.#writer.frees = false;
     this.#owner.requestSent();
   }
+}
+
+/** Fields that are for the next hop alone are named as such (RFC 9110 §7.6.1); `TE` is one (§10.1.4). */
+function connectionOf({ headers, upgrade }: Call["request"]): string {
+  const te = headers.has("te");
+  if (upgrade === undefined) return te ? "te" : "";
+  return te ? "upgrade, te" : "upgrade";
 }
 
 // RFC 9110 §8.6: a method that gives content a meaning says so even where there is none.

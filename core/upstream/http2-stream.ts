@@ -192,7 +192,7 @@ export class Http2Stream implements CallRunner, BodyProducer {
       }
     }
     if (!end && !bodiless) {
-      this.#queue = new SharedBody(this, announced === undefined ? undefined : this.#owed);
+      this.#queue = new AnswerQueue(this, announced === undefined ? undefined : this.#owed);
       this.#await(this.#call.request.timeouts.idle);
     }
     this.#call.succeed({ status, headers, body: this.#queue ?? null });
@@ -350,11 +350,28 @@ export class Http2Stream implements CallRunner, BodyProducer {
   }
 }
 
-/** An answer's body: its pieces lie in what the socket handed on, side by side with those of other answers. */
-class SharedBody extends BodyQueue {
+/**
+ * An answer's body. Its pieces lie in what the socket handed on, side by side with those of other answers: who wants
+ * to free them gets copies.
+ */
+class AnswerQueue extends BodyQueue {
+  #copies = false;
+
   override own(): boolean {
-    return false;
+    const owns = super.own();
+    if (owns) this.#copies = true;
+    return owns;
   }
+
+  override read(): Uint8Array | null | Promise<Uint8Array | null> {
+    const next = super.read();
+    if (!this.#copies) return next;
+    return next instanceof Promise ? next.then(copyOf) : copyOf(next);
+  }
+}
+
+function copyOf(chunk: Uint8Array | null): Uint8Array | null {
+  return chunk && Buffer.from(chunk);
 }
 
 const EMPTY = new Uint8Array(0);
