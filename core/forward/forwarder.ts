@@ -1,4 +1,4 @@
-import { type Body, type Candidate, type Clock, ERROR_CODES, type Log, SluiceError } from "sluice/plugin";
+import { type Body, BytesBody, type Candidate, type Clock, ERROR_CODES, type Log, SluiceError } from "sluice/plugin";
 import type { UpgradeOffer } from "../listener/inbound.ts";
 import { deadlinePassed } from "../pipeline/call-deadline.ts";
 import { createDeadlineSweep } from "../pipeline/deadline-sweep.ts";
@@ -173,9 +173,10 @@ export function createForwarder(options: ForwarderOptions): Forwarder {
     observer.tried(name, asked, status, undefined, waited / 1000);
     if (status === 101) attempt.switched();
     rules.response(status, headers, upstream.config.protocol === "http1" ? "1.1" : "2");
-    let body: AnswerBody | null = null;
-    if (answer.body === null) attempt.finish();
-    else body = attempt.answer = new AnswerBody(answer.body, attempt, x.protocol === "grpc");
+    let { body } = answer;
+    // What came whole with its head is the upstream's no longer.
+    if (body === null || body instanceof BytesBody) attempt.finish();
+    else body = attempt.answer = new AnswerBody(body, attempt, x.protocol === "grpc");
     x.response = { status, headers, body, source: "upstream" };
     return undefined;
   }
