@@ -1,4 +1,3 @@
-import { setImmediate } from "node:timers/promises";
 import { formatProblem } from "../../config/index.ts";
 import { installStrayFailureHandlers } from "../plugin-host/stray-failures.ts";
 import { tryOut } from "../runtime/try-out.ts";
@@ -19,8 +18,6 @@ export const validate: Command = {
       const loaded = await loadOrReport(values.config, terminal);
       // A plugin may refuse its options only when it is set up.
       const problems = loaded && (await tryOut(loaded, { clock: systemClock, random: systemRandom }));
-      // A rejection is told of when the turn that it happened in is over.
-      await setImmediate();
       for (const problem of problems ?? []) terminal.err(formatProblem(problem, terminal.cwd));
       if (loaded === undefined || problems!.length > 0) return EXIT.failed;
       const { routes, upstreams, listeners } = loaded.config;

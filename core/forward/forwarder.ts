@@ -1,4 +1,12 @@
-import { type Body, BytesBody, type Candidate, type Clock, ERROR_CODES, type Log, SluiceError } from "sluice/plugin";
+import {
+  type Body,
+  BytesBody,
+  type Candidate,
+  type Clock,
+  ERROR_CODES,
+  type Log,
+  SluiceError,
+} from "sluice/plugin";
 import type { UpgradeOffer } from "../listener/inbound.ts";
 import { deadlinePassed } from "../pipeline/call-deadline.ts";
 import { createDeadlineSweep } from "../pipeline/deadline-sweep.ts";

@@ -1,3 +1,4 @@
+import { setImmediate } from "node:timers/promises";
 import type { Clock, Random } from "sluice/plugin";
 import type { Problem } from "../../config/index.ts";
 import { createDeadlineSweep } from "../pipeline/deadline-sweep.ts";
@@ -27,6 +28,9 @@ export async function tryOut(
     sweep: createDeadlineSweep(clock),
     pseudonym: "sluice",
   });
+  // A rejection that nobody waits for is told of when the turn that it happened in is over; by then, whose it is must
+  // still be known.
+  await setImmediate();
   if (built.ok) {
     await built.generation.retire();
     return [];
