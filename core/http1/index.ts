@@ -12,8 +12,9 @@ export {
 export { CHUNKED, type Framing, NO_BODY, UNTIL_CLOSE } from "./framing.ts";
 export { MessageError } from "./message-error.ts";
 export type { HeadLimits, RequestHead, RequestLimits, ResponseHead } from "./message-head.ts";
+export { OwnedMemory } from "./owned-memory.ts";
 export { RequestParser } from "./request-parser.ts";
 export { ResponseParser } from "./response-parser.ts";
 export { createHttp1Server, type Http1ServerOptions } from "./server.ts";
 export type { Wire, WireOwner } from "./wire.ts";
-export { free, WireWriter } from "./wire-writer.ts";
+export { WireWriter } from "./wire-writer.ts";

@@ -110,8 +110,14 @@ export class Tunnel implements UpgradeOffer, BodyProducer, AnswerOwner {
     this.#owner.tunnelPaused(false);
   }
 
-  cancelled(): void {
+  cancelled(reason: unknown): void {
     if (this.#stream === undefined) return;
+    if (reason !== undefined) {
+      // What the client sends reaches nobody any more, and it must learn of that.
+      this.#stream.abandon(reason);
+      this.answerBroken(reason);
+      return;
+    }
     this.#receivedAll = true;
     this.#owner.tunnelPaused(false);
     this.#endIfOver();

@@ -1,3 +1,4 @@
+import { OwnedMemory } from "./owned-memory.ts";
 import type { Wire } from "./wire.ts";
 
 /**
@@ -5,19 +6,20 @@ import type { Wire } from "./wire.ts";
  * who produces a body stops while `blocked`.
  */
 export class WireWriter {
-  /**
-   * Whether what is written is nobody else's: memory is freed as soon as the wire has taken the last byte of it.
-   * Left to the garbage collector, the large chunks of a slow transfer survive its quick collections, and tens of
-   * megabytes of them wait for a full one.
-   */
-  frees = false;
   readonly #wire: Wire;
   /** What the wire did not take, in order. */
   #rest: Uint8Array[] | undefined;
   #closed = false;
+  #memory: OwnedMemory | undefined;
 
   constructor(wire: Wire) {
     this.#wire = wire;
+  }
+
+  /** Whether what is written from here on are chunks of a body that is owned: their memory is freed. */
+  set frees(frees: boolean) {
+    if (frees) this.#memory = new OwnedMemory();
+    else if (this.#memory !== undefined) this.#memory = undefined;
   }
 
   /** True once the wire has refused bytes because it is closed. */
@@ -35,13 +37,14 @@ export class WireWriter {
    * Answers false once the wire is closed.
    */
   write(bytes: Uint8Array): boolean {
+    this.#memory?.begin(bytes);
     if (this.#rest !== undefined) {
       this.#rest.push(bytes);
       return true;
     }
     const taken = this.#wire.write(bytes);
     if (taken === bytes.byteLength) {
-      if (this.frees) free(bytes);
+      this.#memory?.end(bytes);
       return true;
     }
     if (taken < 0) {
@@ -68,19 +71,9 @@ export class WireWriter {
         rest.splice(0, i);
         return false;
       }
-      if (this.frees) free(bytes);
+      this.#memory?.end(bytes);
     }
     this.#rest = undefined;
     return true;
   }
-}
-
-/** Below this, memory is not worth the call. That of a DATA frame is: 16 KiB cost a quarter of a microsecond. */
-const FREE_FROM = 12_288;
-
-/** Frees the memory behind `bytes` where they are the last of it: what lies before them was written before. */
-export function free(bytes: Uint8Array): void {
-  const { buffer } = bytes;
-  if (buffer.byteLength < FREE_FROM || bytes.byteOffset + bytes.byteLength !== buffer.byteLength) return;
-  if (buffer instanceof ArrayBuffer) buffer.transfer(0);
 }

@@ -303,6 +303,7 @@ export class Http1Connection
     this.#sender.stop();
     this.#discard();
     if (call === undefined) return;
+    if (this.#tunnel) call.request.upgrade?.body.cancel(error);
     if (this.#queue !== undefined) {
       call.finish();
       this.#queue.fail(error);

@@ -8,7 +8,7 @@ import {
   REFUSED_STREAM,
 } from "../http2/index.ts";
 import { uncheckedHeaders } from "../plugin/headers.ts";
-import { free } from "../http1/index.ts";
+import { OwnedMemory } from "../http1/index.ts";
 import type { Call, CallRunner } from "./call.ts";
 import { abandoned, broken, malformed, timedOut, unsendable } from "./failures.ts";
 
@@ -101,6 +101,7 @@ export class Http2Stream implements CallRunner, BodyProducer {
 
   async #send(body: Body): Promise<void> {
     const call = this.#call;
+    const memory = call.ownsBody ? new OwnedMemory() : undefined;
     let total = 0;
     try {
       if (call.bytes !== undefined) {
@@ -113,9 +114,10 @@ export class Http2Stream implements CallRunner, BodyProducer {
         const chunk = next instanceof Promise ? await next : next;
         if (chunk === null) break;
         total += chunk.byteLength;
+        memory?.begin(chunk);
         await this.#write(chunk);
-        // Its bytes are in the frames now; see `WireWriter.frees`.
-        if (call.ownsBody) free(chunk);
+        // Its bytes are in the frames now.
+        memory?.end(chunk);
       }
       if (this.#over) return;
       // The peer would call the request malformed; so that it cannot take it for complete, it never ends.

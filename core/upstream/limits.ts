@@ -3,5 +3,4 @@
 /** Bounds on an answer's head and on its trailers. Wider than what clients may send: an upstream is known. */
 export const ANSWER_LIMITS = { headerBytes: 131_072, headerCount: 512 } as const;
 
-/** Silence after which the kernel probes a connection, in milliseconds: a peer that vanished is noticed. */
-export const TCP_KEEPALIVE = 30_000;
+export { TCP_KEEPALIVE } from "../net/keep-alive.ts";
