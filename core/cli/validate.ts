@@ -1,3 +1,4 @@
+import { setImmediate } from "node:timers/promises";
 import { formatProblem } from "../../config/index.ts";
 import { installStrayFailureHandlers } from "../plugin-host/stray-failures.ts";
 import { tryOut } from "../runtime/try-out.ts";
@@ -27,6 +28,8 @@ export const validate: Command = {
       );
       return EXIT.ok;
     } finally {
+      // What a plugin leaves behind when it is closed is told of in the next turn.
+      await setImmediate();
       contained();
     }
   },

@@ -116,6 +116,31 @@ describe("a load balancer that checks readiness is waited for", () => {
     expect(watch.understood).toBe(true);
   });
 
+  test("but not who leaves meanwhile", async () => {
+    const clock = createFakeClock();
+    const watch = new ReadinessWatch(clock, () => 0);
+    watch.asked(A);
+    await clock.advance(1_000);
+    watch.asked(A);
+    expect(watch.leave()).toBe(true);
+    await clock.advance(2_900);
+    expect(watch.understood).toBe(false);
+    await clock.advance(400);
+    expect(watch.understood).toBe(true);
+  });
+
+  test("nor who asks for two things at a time, and rarely", async () => {
+    const clock = createFakeClock();
+    const watch = new ReadinessWatch(clock, () => 0);
+    for (let round = 0; round < 3; round++) {
+      watch.asked(A);
+      await clock.advance(3_000);
+      watch.asked(A);
+      await clock.advance(7_000);
+    }
+    expect(watch.leave()).toBe(false);
+  });
+
   test("but not who asks rarely, has gone, or has asked once", async () => {
     const clock = createFakeClock();
     const watch = new ReadinessWatch(clock, () => 0);
@@ -144,16 +169,16 @@ describe("a load balancer that checks readiness is waited for", () => {
   });
 });
 
-test("a checker that has gone silent costs half of the grace at most; one that never was costs nothing", async () => {
+test("a checker that has gone silent is soon forgotten; one that never was costs nothing", async () => {
   await using slow = await slowGateway();
   const { gateway } = slow;
   for (let check = 0; check < 2; check++) await gateway.fetch("/ready");
   const running = await gateway.connect(gateway.address(), get("/whole"));
   await slow.upstream.received(1);
   const stopping = gateway.runtime.shutdown();
-  await gateway.clock.advance(4_900);
+  await gateway.clock.advance(1_400);
   expect(await isRefused(gateway)).toBe(false);
-  await gateway.clock.advance(200);
+  await gateway.clock.advance(600);
   expect(await isRefused(gateway)).toBe(true);
   slow.finish();
   await running.until("whole");

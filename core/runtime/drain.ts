@@ -9,6 +9,10 @@ const LOOK_MS = 20;
 const UNDERSTOOD_AFTER = 6;
 /** Who asks less often than this, milliseconds, takes a whole grace period to understand: it is not waited for. */
 const SLOWEST_CHECKER_MS = 5_000;
+/** A checker's hiccup is no departure. */
+const SHORTEST_INTERVAL_MS = 500;
+/** Gaps between checks that are remembered of a checker. */
+const GAPS = 4;
 /** For how long nothing new may have come: a load balancer that acts on its checks sends its requests elsewhere. */
 const QUIET_MS = 300;
 
@@ -40,8 +44,8 @@ const MAX_CHECKERS = 32;
 
 interface Checker {
   askedAt: number;
-  /** Milliseconds between the last two checks; `Infinity` after the first. */
-  interval: number;
+  /** Milliseconds between its last checks; several backends of one balancer may be checked in one breath. */
+  readonly gaps: number[];
   /** Failed answers since `leave`. */
   failed: number;
 }
@@ -74,8 +78,8 @@ export class ReadinessWatch {
       if (!this.#leaving) this.#remember(address, now);
       return;
     }
-    // Several checks of one balancer, for several backends, come in one breath.
-    checker.interval = now - checker.askedAt;
+    checker.gaps.push(now - checker.askedAt);
+    if (checker.gaps.length > GAPS) checker.gaps.shift();
     checker.askedAt = now;
     if (this.#leaving) checker.failed++;
   }
@@ -95,19 +99,29 @@ export class ReadinessWatch {
       this.#lastBegun = begun;
       this.#quietSince = now;
     }
-    for (const { failed } of this.#checkers.values()) if (failed < UNDERSTOOD_AFTER) return false;
+    for (const checker of this.#checkers.values())
+      if (checker.failed < UNDERSTOOD_AFTER && !isGone(checker, now)) return false;
     return now - this.#quietSince >= QUIET_MS;
   }
 
   #remember(address: string, now: number): void {
     if (this.#checkers.size === MAX_CHECKERS) this.#keepBalancers(now);
     if (this.#checkers.size < MAX_CHECKERS)
-      this.#checkers.set(address, { askedAt: now, interval: Number.POSITIVE_INFINITY, failed: 0 });
+      this.#checkers.set(address, { askedAt: now, gaps: [], failed: 0 });
   }
 
   #keepBalancers(now: number): void {
-    for (const [address, { askedAt, interval }] of this.#checkers)
-      if (interval > SLOWEST_CHECKER_MS || now - askedAt > 3 * SLOWEST_CHECKER_MS)
-        this.#checkers.delete(address);
+    for (const [address, checker] of this.#checkers)
+      if (intervalOf(checker) > SLOWEST_CHECKER_MS || isGone(checker, now)) this.#checkers.delete(address);
   }
+}
+
+/** How often it asks, at the least; `Infinity` for who has asked once. */
+function intervalOf({ gaps }: Checker): number {
+  return gaps.length === 0 ? Number.POSITIVE_INFINITY : Math.max(...gaps);
+}
+
+/** It has left several of its own intervals out. */
+function isGone(checker: Checker, now: number): boolean {
+  return now - checker.askedAt > 3 * Math.max(intervalOf(checker), SHORTEST_INTERVAL_MS);
 }

@@ -120,7 +120,10 @@ export async function buildGeneration(
       keep: (key, create, close) => scope.keep(key, create, close),
     });
   } catch (error) {
-    if (!(error instanceof ConfigError)) throw error;
+    if (!(error instanceof ConfigError)) {
+      await undo([]);
+      throw error;
+    }
     const { root } = loaded.document;
     const place = root === undefined ? { file: config.file, line: 1, column: 1 } : placeAt(root, error.path);
     return undo([{ severity: "error", place, path: formatPath(error.path), message: error.message }]);

@@ -8,7 +8,7 @@ import { StartError } from "./start-error.ts";
 export interface ListenerServices {
   readonly clock: Clock;
   readonly log: Log;
-  /** Connections that a listener may take whatever its limits say: what the process may have open. */
+  /** Connections that all listeners together may take whatever their limits say: what the process may have open. */
   readonly maxConnections: number;
   /** What `trusted_proxies` says now. */
   trusts(address: string): boolean;
@@ -57,12 +57,13 @@ export class ListenerSet {
     const next = new Map<string, Open>();
     const updates: (() => void)[] = [];
     const fresh: Listener[] = [];
+    const share = Math.max(1, Math.floor(this.#services.maxConnections / configs.length));
     try {
       for (const config of configs) {
         const key = keyOf(config, next);
         const known = this.#open.get(key);
         const open: { config: ListenerConfig } = known ?? { config };
-        const options = await this.#options(config, () => open.config);
+        const options = await this.#options(config, () => open.config, share);
         if (known === undefined) {
           const listener = await openListener(options);
           fresh.push(listener);
@@ -111,9 +112,14 @@ export class ListenerSet {
     }, 1_000);
   }
 
-  async #options(config: ListenerConfig, current: () => ListenerConfig): Promise<ListenerOptions> {
-    const { clock, log, trusts, refused, maxConnections } = this.#services;
-    const connections = Math.min(config.limits.connections, maxConnections);
+  /** @param share of the connections that the process may have open. */
+  async #options(
+    config: ListenerConfig,
+    current: () => ListenerConfig,
+    share: number,
+  ): Promise<ListenerOptions> {
+    const { clock, log, trusts, refused } = this.#services;
+    const connections = Math.min(config.limits.connections, share);
     return {
       address: config.address,
       protocols: config.protocols,

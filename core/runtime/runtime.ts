@@ -15,7 +15,12 @@ import { addProcessMetrics } from "../services/process-metrics.ts";
 import { withinTime } from "../services/within-time.ts";
 import { AdminView } from "./admin-view.ts";
 import { ReadinessWatch, waitFor, type Wait } from "./drain.ts";
-import { buildGeneration, type GenerationServices, type RunningGeneration } from "./generation.ts";
+import {
+  buildGeneration,
+  type BuildOutcome,
+  type GenerationServices,
+  type RunningGeneration,
+} from "./generation.ts";
 import { ListenerSet } from "./listeners.ts";
 import { connectionsWithin, openFileLimit } from "./open-files.ts";
 import { loadConfig, type LoadedConfig } from "./load.ts";
@@ -41,6 +46,9 @@ const SUPERSEDED_AFTER_MS = 2_000;
 
 /** A limit of open files that leaves room for fewer connections is worth a word: 1,024 is what a shell gives. */
 const FEW_CONNECTIONS = 4_000;
+
+/** Connections of the admin listener; they are few, and must not take the gateway's. */
+const ADMIN_CONNECTIONS = 64;
 
 /** A gateway that runs. */
 export interface Runtime {
@@ -152,7 +160,12 @@ class GatewayRuntime implements Runtime {
       reload: () => this.reload("admin API"),
     });
     const app = serveApp(createAdminApp(this.#adminView), { random });
-    this.#admin = new ListenerSet({ ...shared, trusts: () => false, handler: () => app });
+    this.#admin = new ListenerSet({
+      ...shared,
+      maxConnections: Math.min(maxConnections, ADMIN_CONNECTIONS),
+      trusts: () => false,
+      handler: () => app,
+    });
     this.#watcher = createFileWatcher(clock, () => void this.reload("file change"));
   }
 
@@ -262,7 +275,13 @@ class GatewayRuntime implements Runtime {
 
   /** @throws StartError with every problem; nothing of the configuration is held then */
   async #build(number: number, loaded: LoadedConfig, signal?: AbortSignal): Promise<RunningGeneration> {
-    const built = await buildGeneration(number, loaded, this.#services, signal);
+    let built: BuildOutcome;
+    try {
+      built = await buildGeneration(number, loaded, this.#services, signal);
+    } catch (error) {
+      loaded.release();
+      throw error;
+    }
     if (built.ok) return built.generation;
     loaded.release();
     throw new StartError("the configuration cannot be set up", built.problems);
@@ -288,8 +307,12 @@ class GatewayRuntime implements Runtime {
     const cut = this.#gateway.cutAll(
       new SluiceError("draining", "The gateway was shut down.", { reason: "shutdown" }),
     );
+    // What was cut is still told so: closing at once would overtake the answers (RFC 9112 §9.6).
+    if (cut > 0) {
+      await this.#waitFor(() => this.#gateway.active === 0, 1_000, true);
+      await this.#waitFor(() => this.#listeners.connections === 0, 250, true);
+    }
     this.#listeners.close();
-    await this.#waitFor(() => this.#gateway.active === 0, 1_000, true);
     // A plugin whose setup or close hangs must not keep the process.
     await this.#atMost(this.#reloading, 1_000);
     await this.#atMost(this.#current.retire(), 5_000);

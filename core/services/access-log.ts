@@ -1,7 +1,7 @@
 import { type Clock, CONSUMER, SluiceError, TENANT, TRACE_ID } from "sluice/plugin";
 import type { Rejection, Sent } from "../listener/inbound.ts";
 import type { GatewayExchange } from "../pipeline/types.ts";
-import { MASK, maskQuery } from "./mask.ts";
+import { isSecretName, MASK, maskQuery, maskText } from "./mask.ts";
 
 /** Longest piece of a client's text that a line carries. */
 const MAX_TEXT = 512;
@@ -96,7 +96,11 @@ function fieldsOf(
   redacts: (name: string) => boolean,
 ): Record<string, unknown> | undefined {
   if (fields === undefined) return undefined;
-  return Object.fromEntries(Array.from(fields, ([name, value]) => [name, redacts(name) ? MASK : value]));
+  const shown = ([name, value]: readonly [string, string | number | boolean]): [string, unknown] => {
+    if (isSecretName(name) || redacts(name.toLowerCase())) return [name, MASK];
+    return [name, typeof value === "string" ? maskText(value) : value];
+  };
+  return Object.fromEntries(Array.from(fields, shown));
 }
 
 /** gRPC's own status: in the trailers, or in the head of a Trailers-Only answer. */

@@ -141,3 +141,19 @@ test("a list of header fields shows its names", () => {
   const headers = new HeaderList(["authorization", "Bearer abcdef123", "accept", "text/plain"]);
   expect(masked({ headers })).toEqual({ headers: { authorization: "***", accept: "text/plain" } });
 });
+
+test("an object that is full of itself costs what a line may hold, and no more", () => {
+  const dense: Record<string, unknown> = {};
+  for (let i = 0; i < 90; i++) dense[`field${i}`] = dense;
+  expect(JSON.stringify(masked(dense)).length).toBeLessThan(200_000);
+  expect(JSON.stringify(masked({ list: Array.from({ length: 90 }, () => dense) })).length).toBeLessThan(
+    200_000,
+  );
+});
+
+test("a URL's fragment is masked as its query is", () => {
+  expect(maskText("see https://a.test/cb#access_token=abc&x=1 there")).toBe(
+    "see https://a.test/cb#*** there",
+  );
+  expect(maskText("https://a.test/?q=1#frag")).toBe("https://a.test/?q=***");
+});

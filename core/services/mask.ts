@@ -8,6 +8,8 @@ const MAX_TEXT = 16_384;
 /** Items of a list, or fields of an object, that a log line carries. */
 const MAX_ITEMS = 100;
 const MAX_DEPTH = 6;
+/** Values of one line in all: of an object that refers to itself there is no end at any depth that is worth a look. */
+const MAX_VALUES = 2_000;
 /** Stands for what threw when it was looked at. */
 const UNREADABLE = "(unreadable)";
 
@@ -27,44 +29,56 @@ export function isSecretName(name: string): boolean {
  * fields. Errors become their message, stack and cause; depth, breadth and length are bounded, cycles are cut.
  * It never throws, whatever the value does when it is looked at.
  */
-export function masked(value: unknown, extra: ReadonlySet<string> = NONE, depth = 0): unknown {
+export function masked(value: unknown, extra: ReadonlySet<string> = NONE): unknown {
+  return maskedAt(value, { extra, left: MAX_VALUES }, 0);
+}
+
+const NONE: ReadonlySet<string> = new Set();
+
+/** One line on its way. */
+interface Line {
+  /** Names that the operator wants masked. */
+  readonly extra: ReadonlySet<string>;
+  /** Values that it may still hold. */
+  left: number;
+}
+
+function maskedAt(value: unknown, line: Line, depth: number): unknown {
   try {
-    return copyOf(value, extra, depth);
+    return copyOf(value, line, depth);
   } catch {
     return UNREADABLE;
   }
 }
 
-const NONE: ReadonlySet<string> = new Set();
-
-function copyOf(value: unknown, extra: ReadonlySet<string>, depth: number): unknown {
+function copyOf(value: unknown, line: Line, depth: number): unknown {
   if (typeof value === "string") return maskText(value);
   if (typeof value === "bigint" || typeof value === "symbol") return String(value);
   if (typeof value === "function") return `(function ${value.name})`;
   if (typeof value !== "object" || value === null) return value;
-  if (value instanceof Error) return describeError(value, extra, depth);
+  if (value instanceof Error) return describeError(value, line, depth);
   if (depth >= MAX_DEPTH) return "…";
   if (value instanceof Date) return Number.isNaN(value.getTime()) ? "Invalid Date" : value.toISOString();
   if (value instanceof URL) return maskText(value.href);
   if (ArrayBuffer.isView(value) || value instanceof ArrayBuffer) return `(${value.byteLength} bytes)`;
-  if (value instanceof HeaderList) return fieldsOf(value, extra, depth);
-  if (Array.isArray(value) || value instanceof Set) return listOf(value, extra, depth);
+  if (value instanceof HeaderList) return fieldsOf(value, line, depth);
+  if (Array.isArray(value) || value instanceof Set) return listOf(value, line, depth);
   if (value instanceof Map || value instanceof Headers || value instanceof URLSearchParams)
-    return fieldsOf(value.entries(), extra, depth);
-  return fieldsOf(readable(value), extra, depth);
+    return fieldsOf(value.entries(), line, depth);
+  return fieldsOf(readable(value), line, depth);
 }
 
-function listOf(items: Iterable<unknown>, extra: ReadonlySet<string>, depth: number): unknown[] {
+function listOf(items: Iterable<unknown>, line: Line, depth: number): unknown[] {
   const copy: unknown[] = [];
   for (const item of items) {
-    if (copy.length === MAX_ITEMS) {
+    if (copy.length === MAX_ITEMS || line.left-- <= 0) {
       copy.push("…");
       break;
     }
     // One entry of a header list.
     const isField = Array.isArray(item) && item.length === 2 && typeof item[0] === "string";
     copy.push(
-      isField && isSecret(item[0] as string, extra) ? [item[0], MASK] : masked(item, extra, depth + 1),
+      isField && isSecret(item[0] as string, line) ? [item[0], MASK] : maskedAt(item, line, depth + 1),
     );
   }
   return copy;
@@ -72,18 +86,18 @@ function listOf(items: Iterable<unknown>, extra: ReadonlySet<string>, depth: num
 
 function fieldsOf(
   entries: Iterable<readonly [unknown, unknown]>,
-  extra: ReadonlySet<string>,
+  line: Line,
   depth: number,
 ): Record<string, unknown> {
   const copy: Record<string, unknown> = {};
   let count = 0;
   for (const [key, item] of entries) {
-    if (count++ === MAX_ITEMS) {
+    if (count++ === MAX_ITEMS || line.left-- <= 0) {
       copy["…"] = "…";
       break;
     }
     const name = String(key);
-    copy[name] = isSecret(name, extra) ? MASK : masked(item, extra, depth + 1);
+    copy[name] = isSecret(name, line) ? MASK : maskedAt(item, line, depth + 1);
   }
   return copy;
 }
@@ -101,19 +115,19 @@ function* readable(value: object): Generator<[string, unknown]> {
   }
 }
 
-function isSecret(name: string, extra: ReadonlySet<string>): boolean {
+function isSecret(name: string, { extra }: Line): boolean {
   return isSecretName(name) || extra.has(name.toLowerCase());
 }
 
-function describeError(error: Error, extra: ReadonlySet<string>, depth: number): Record<string, unknown> {
+function describeError(error: Error, line: Line, depth: number): Record<string, unknown> {
   // Somebody else's errors may hold anything there.
   const { name, message, code, stack, cause } = error as unknown as Record<string, unknown>;
   const described: Record<string, unknown> = { type: String(name), message: maskText(String(message)) };
   if (typeof code === "string" || typeof code === "number") described["code"] = code;
   if (typeof stack === "string") described["stack"] = maskText(stack);
   if (depth >= MAX_DEPTH) return described;
-  if (cause !== undefined) described["cause"] = masked(cause, extra, depth + 1);
-  if (error instanceof AggregateError) described["errors"] = masked(error.errors, extra, depth + 1);
+  if (cause !== undefined) described["cause"] = maskedAt(cause, line, depth + 1);
+  if (error instanceof AggregateError) described["errors"] = maskedAt(error.errors, line, depth + 1);
   return described;
 }
 
@@ -131,8 +145,11 @@ function maskUrl(word: string): string {
   const scheme = word.indexOf("://");
   if (scheme === -1) return word;
   const plain = word.replace(/:\/\/[^/?#]*@/g, `://${MASK}@`);
-  const query = plain.indexOf("?", scheme);
-  return query === -1 ? plain : plain.slice(0, query) + maskQuery(plain.slice(query));
+  const at = plain.slice(scheme).search(/[?#]/);
+  if (at === -1) return plain;
+  const rest = plain.slice(scheme + at);
+  // A fragment may hold what a query may: `#access_token=…`.
+  return plain.slice(0, scheme + at) + (rest.startsWith("#") ? `#${MASK}` : maskQuery(rest));
 }
 
 /** A query string with every value masked: `?q=***&page=***`. */

@@ -17,6 +17,7 @@ interface ObserverOptions {
 /** The cells of one route and protocol, found once. */
 interface RouteCells {
   readonly byStatus: Map<number, Cell>;
+  readonly byCode: Map<string, Cell>;
   readonly duration: HistogramCell;
   readonly overhead: HistogramCell;
   readonly bytesIn: Cell;
@@ -78,6 +79,7 @@ export function createObserver({ metrics, log, clock, accessLog }: ObserverOptio
     if (cells === undefined) {
       cells = {
         byStatus: new Map(),
+        byCode: new Map(),
         duration: durations.cell(route, protocol),
         overhead: overheads.cell(route),
         bytesIn: received.cell(route),
@@ -88,7 +90,8 @@ export function createObserver({ metrics, log, clock, accessLog }: ObserverOptio
     }
     return cells;
   };
-  const steps = new WeakMap<ReadyStep, HistogramCell>();
+  /** By route: a step of a named pipeline is one for all routes that use it. */
+  const steps = new WeakMap<ReadyStep, Map<string, HistogramCell>>();
 
   return {
     started() {
@@ -107,7 +110,15 @@ export function createObserver({ metrics, log, clock, accessLog }: ObserverOptio
         cells.byStatus.set(status, counted);
       }
       counted.value++;
-      if (exchange.protocol !== "http") calls.cell(exchange.route, codeOf(exchange)).value++;
+      if (exchange.protocol !== "http") {
+        const code = codeOf(exchange);
+        let call = cells.byCode.get(code);
+        if (call === undefined) {
+          call = calls.cell(exchange.route, code);
+          cells.byCode.set(code, call);
+        }
+        call.value++;
+      }
       cells.duration.observe((end - exchange.startedAt) / 1000);
       if (sent.firstByteAt > 0) {
         const own = sent.firstByteAt - exchange.startedAt - record.upstreamWait - record.clientWait;
@@ -140,10 +151,15 @@ export function createObserver({ metrics, log, clock, accessLog }: ObserverOptio
       if (accessLog()) log.raw(rejectedLine(rejection, ERROR_CODES[rejection.code].status, requestId, clock));
     },
     stepFinished(step, route, seconds, outcome) {
-      let cell = steps.get(step);
+      let byRoute = steps.get(step);
+      if (byRoute === undefined) {
+        byRoute = new Map();
+        steps.set(step, byRoute);
+      }
+      let cell = byRoute.get(route);
       if (cell === undefined) {
         cell = pluginDurations.cell(step.config.plugin, route);
-        steps.set(step, cell);
+        byRoute.set(route, cell);
       }
       cell.observe(seconds);
       if (outcome !== "ok") pluginFailures.cell(step.config.plugin, route, outcome).value++;
