@@ -1,5 +1,4 @@
-import { COMPRESSION_ERROR, ConnectionError } from "./frames.ts";
-import { huffmanBound, huffmanDecode } from "./huffman.ts";
+import { flawOf, HpackReader, nonsense } from "./hpack-reader.ts";
 import { DEFAULT_TABLE_SIZE, ENTRY_OVERHEAD, STATIC_TABLE } from "./static-table.ts";
 
 /** Bounds on a decoded list. */
@@ -32,10 +31,7 @@ export class HpackDecoder {
   #first = 0;
   #size = 0;
   #maxSize = DEFAULT_TABLE_SIZE;
-  #scratch = new Uint8Array(256);
-  // The cursor in the block that is being decoded.
-  #bytes: Buffer = Buffer.alloc(0);
-  #at = 0;
+  readonly #reader = new HpackReader();
 
   constructor(limits: FieldLimits) {
     this.#limits = limits;
@@ -46,18 +42,19 @@ export class HpackDecoder {
    * @throws ConnectionError COMPRESSION_ERROR where the block makes no sense
    */
   decode(block: Buffer): DecodedFields {
-    this.#bytes = block;
-    this.#at = 0;
+    const reader = this.#reader;
+    reader.bytes = block;
+    reader.at = 0;
     const flat: string[] = [];
     let flaw: string | undefined;
     let left = this.#limits.headerBytes;
     const count = this.#limits.headerCount * 2;
-    while (this.#at < block.byteLength) {
-      const first = block[this.#at]!;
+    while (reader.at < block.byteLength) {
+      const first = block[reader.at]!;
       let name: string;
       let value: string;
       if (first & 0x80) {
-        const index = this.#integer(0x7f);
+        const index = reader.integer(0x7f);
         if (index <= STATIC_COUNT) {
           if (index === 0) throw nonsense("index 0");
           name = STATIC_NAMES[index - 1]!;
@@ -71,16 +68,16 @@ export class HpackDecoder {
       } else if ((first & 0xe0) === 0x20) {
         // RFC 7541 §4.2: only before the first field.
         if (flat.length > 0) throw nonsense("a table size in the middle of a block");
-        const size = this.#integer(0x1f);
+        const size = reader.integer(0x1f);
         if (size > DEFAULT_TABLE_SIZE) throw nonsense("a table larger than agreed");
         this.#maxSize = size;
         this.#evict(0);
         continue;
       } else {
         const indexed = (first & 0x40) !== 0;
-        const index = this.#integer(indexed ? 0x3f : 0x0f);
-        name = index === 0 ? this.#string() : this.#nameAt(index);
-        value = this.#string();
+        const index = reader.integer(indexed ? 0x3f : 0x0f);
+        name = index === 0 ? reader.string() : this.#nameAt(index);
+        value = reader.string();
         const its = flawOf(name, value);
         flaw ??= its;
         if (indexed) this.#insert(name, value, its);
@@ -90,38 +87,6 @@ export class HpackDecoder {
       else flat.push(name, value);
     }
     return { flat, flaw };
-  }
-
-  /** RFC 7541 §5.1. `mask` is the prefix, and its largest value. */
-  #integer(mask: number): number {
-    const bytes = this.#bytes;
-    let value = bytes[this.#at++]! & mask;
-    if (value < mask) return value;
-    for (let shift = 0; ; shift += 7) {
-      // Four more bytes are 2^28: nothing that is meant is larger.
-      if (shift > 21 || this.#at >= bytes.byteLength) throw nonsense("an integer");
-      const byte = bytes[this.#at++]!;
-      value += (byte & 0x7f) << shift;
-      if (byte < 0x80) return value;
-    }
-  }
-
-  /** RFC 7541 §5.2. */
-  #string(): string {
-    const bytes = this.#bytes;
-    if (this.#at >= bytes.byteLength) throw nonsense("a string");
-    const coded = (bytes[this.#at]! & 0x80) !== 0;
-    const length = this.#integer(0x7f);
-    const from = this.#at;
-    const to = from + length;
-    if (to > bytes.byteLength) throw nonsense("a string");
-    this.#at = to;
-    if (!coded) return bytes.toString("latin1", from, to);
-    const bound = huffmanBound(length);
-    if (bound > this.#scratch.byteLength) this.#scratch = new Uint8Array(bound);
-    const decoded = huffmanDecode(bytes, from, to, this.#scratch);
-    if (decoded < 0) throw nonsense("Huffman code");
-    return Buffer.from(this.#scratch.buffer, 0, decoded).toString("latin1");
   }
 
   #nameAt(index: number): string {
@@ -160,17 +125,4 @@ export class HpackDecoder {
     this.#flaws = this.#flaws.slice(this.#first);
     this.#first = 0;
   }
-}
-
-function nonsense(what: string): ConnectionError {
-  return new ConnectionError(COMPRESSION_ERROR, `a header block with ${what} that makes no sense`);
-}
-
-// RFC 9113 §8.2.1: a lower-case token, with a colon only in front; a value without NUL, CR, LF, and not padded.
-const NAME = /^:?[!#$%&'*+\-.^_`|~0-9a-z]+$/;
-const UNSAFE_VALUE = /[\0\r\n]|^[ \t]|[ \t]$/;
-
-function flawOf(name: string, value: string): string | undefined {
-  if (!NAME.test(name)) return "an illegal header name";
-  return UNSAFE_VALUE.test(value) ? "an illegal header value" : undefined;
 }

@@ -163,6 +163,22 @@ test("server, client and bidirectional streams", async () => {
   expect(await answers).toMatchObject({ list: ["a", "b", "c"], status: { code: 0 } });
 });
 
+test("metadata beyond the limit are RESOURCE_EXHAUSTED, and another call on the connection goes on", async () => {
+  using echoing = await echoServer();
+  const both = echoing.client.both();
+  const answers = messages(both);
+  const metadata = new grpc.Metadata();
+  for (const name of ["x-a", "x-b", "x-c"]) metadata.set(name, "m".repeat(40_000));
+  const refused = await new Promise<grpc.ServiceError | null>((resolve) => {
+    echoing.client.unary(Buffer.from("x"), metadata, resolve);
+  });
+  expect(refused?.code).toBe(grpc.status.RESOURCE_EXHAUSTED);
+  both.write(Buffer.from("still there"));
+  both.end();
+  expect(await answers).toMatchObject({ list: ["still there"], status: { code: 0 } });
+  expect(echoing.served.listener.connections).toBe(1);
+});
+
 test("a call that the client cancels, or whose deadline passes, is gone here, too", async () => {
   using echoing = await echoServer();
   const cancelled = echoing.client.silent(Buffer.from("x"));

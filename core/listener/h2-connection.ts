@@ -11,14 +11,18 @@ import {
   MAX_31 as MAX_STREAM_ID,
   NO_ERROR,
   PROTOCOL_ERROR,
+  STREAM_CLOSED,
 } from "../http2/frames.ts";
 import { isGrpcType } from "../http2/grpc-type.ts";
 import { goaway } from "./h2-frames.ts";
 import type { H2Answer } from "./h2-answer.ts";
-import { H2Guard, type GuardLimits, type Violation } from "./h2-guard.ts";
+import { type GuardedSession, type GuardLimits, H2Guard } from "./h2-guard.ts";
+import type { Violation } from "./h2-violations.ts";
 import { rawField, readRequestHead } from "./h2-headers.ts";
 import { H2Inbound, type StreamHost } from "./h2-inbound.ts";
 import type { H2Shared } from "./h2-shared.ts";
+import type { TakenField } from "../http2/long-strings.ts";
+import { withLongFields } from "./h2-long-fields.ts";
 import { H2Socket, type SocketObserver } from "./h2-socket.ts";
 import type { Rejection } from "./inbound.ts";
 
@@ -33,8 +37,17 @@ const GOAWAY_GRACE = 1_000;
  */
 export const RECEIVE_WINDOW = 262_144;
 
+/** What the connections of a server have in common while its limits stay. */
+export interface SessionSettings {
+  /** Makes the sessions. */
+  readonly server: Http2Server;
+  readonly guard: GuardLimits;
+  /** SETTINGS_MAX_HEADER_LIST_SIZE. */
+  readonly headerList: number;
+}
+
 /** One HTTP/2 connection: the guard before it, the session of `node:http2` behind it, its deadlines. */
-export class H2Connection implements WireOwner, StreamHost, SocketObserver {
+export class H2Connection implements WireOwner, StreamHost, SocketObserver, GuardedSession {
   readonly shared: H2Shared;
   readonly facts: ConnectionFacts;
   cutBy: SluiceError | undefined;
@@ -47,6 +60,12 @@ export class H2Connection implements WireOwner, StreamHost, SocketObserver {
   #waiting: H2Answer[] = [];
   readonly #openedAt: number;
   #highest = 0;
+  /** Streams and header blocks that the session was given; `#decoding` while it was given one last. */
+  #opened = 0;
+  #blocks = 0;
+  #decoding = false;
+  /** What is missing in the header block that the session is given. */
+  #taken: readonly TakenField[] | undefined;
   #brokenStreams = 0;
   #idleSince: number;
   /** When the connection began to close; 0 while it lives. Nothing is read then. */
@@ -56,8 +75,7 @@ export class H2Connection implements WireOwner, StreamHost, SocketObserver {
 
   constructor(
     shared: H2Shared,
-    server: Http2Server,
-    guardLimits: GuardLimits,
+    { server, guard, headerList }: SessionSettings,
     wire: Wire,
     facts: ConnectionFacts,
     closed: (connection: H2Connection) => void,
@@ -67,8 +85,8 @@ export class H2Connection implements WireOwner, StreamHost, SocketObserver {
     this.#closed = closed;
     this.#openedAt = shared.now;
     this.#idleSince = shared.now;
-    this.#guard = new H2Guard(guardLimits);
-    this.#socket = new H2Socket(wire, shared.scratch, this);
+    this.#guard = new H2Guard(guard, this);
+    this.#socket = new H2Socket(wire, shared.scratch, this, headerList);
     let session: ServerHttp2Session | undefined;
     server.once("session", (opened) => {
       session = opened;
@@ -85,8 +103,26 @@ export class H2Connection implements WireOwner, StreamHost, SocketObserver {
   data(chunk: Uint8Array): void {
     if (this.#closingAt !== 0) return;
     const violation = this.#guard.inspect(chunk, this.shared.now);
-    if (violation === undefined) this.#socket.emit("data", chunk);
-    else this.#punish(violation);
+    if (violation !== undefined && this.#closingAt === 0) this.#punish(violation);
+  }
+
+  frames(bytes: Uint8Array, taken: readonly TakenField[] | undefined): void {
+    if (this.#closingAt !== 0) return;
+    const { blocks, opened } = this.#guard;
+    this.#decoding = blocks !== this.#blocks;
+    this.#blocks = blocks;
+    this.#taken = taken;
+    this.#socket.emit("data", bytes);
+    this.#taken = undefined;
+    // The session reset what it did not hand on: malformed, above the limit of streams, or far too large.
+    for (; this.#opened < opened && this.#closingAt === 0; this.#opened++) {
+      const violation = this.#guard.chargeReset(this.shared.now);
+      if (violation !== undefined) this.#punish(violation);
+    }
+  }
+
+  whole(raw: readonly string[]): readonly string[] | undefined {
+    return this.#taken === undefined ? raw : withLongFields(raw, this.#taken);
   }
 
   drained(): void {
@@ -165,10 +201,6 @@ export class H2Connection implements WireOwner, StreamHost, SocketObserver {
   drain(): void {
     if (this.#drainingAt !== 0 || this.#closingAt !== 0 || this.#session.destroyed) return;
     this.#drainingAt = this.shared.now;
-    if (this.#requests.size === 0 && this.#guard.greeted) {
-      this.#session.close();
-      return;
-    }
     this.#session.goaway(NO_ERROR, MAX_STREAM_ID);
     this.#session.ping(() => {
       if (this.#closingAt === 0) this.#session.close();
@@ -182,6 +214,7 @@ export class H2Connection implements WireOwner, StreamHost, SocketObserver {
 
   #stream(stream: ServerHttp2Stream, flags: number, raw: readonly string[]): void {
     stream.on("error", ignore);
+    this.#opened++;
     const id = stream.id ?? 0;
     if (id <= this.#highest) {
       // RFC 9113 §5.1.1.
@@ -194,14 +227,16 @@ export class H2Connection implements WireOwner, StreamHost, SocketObserver {
     }
     this.#highest = id;
     const ended = (flags & END_STREAM) !== 0;
+    const fields = this.whole(raw);
     try {
-      const head = readRequestHead(raw, this.shared.limits());
+      if (fields === undefined) throw new Error("node:http2 changed a header block");
+      const head = readRequestHead(fields, this.shared.limits());
       this.#checkServed(head.grpc);
       const inbound = new H2Inbound(this, stream, head, ended);
       this.#requests.add(inbound);
       this.#handle(inbound);
     } catch (error) {
-      this.#refuse(stream, raw, ended, error);
+      this.#refuse(stream, fields ?? raw, ended, error);
     }
   }
 
@@ -275,7 +310,9 @@ export class H2Connection implements WireOwner, StreamHost, SocketObserver {
       this.shared.log.debug({ err: error }, "an HTTP/2 session failed");
       return;
     }
-    const h2Code = error.errno === undefined ? ENHANCE_YOUR_CALM : (CODES.get(error.errno) ?? PROTOCOL_ERROR);
+    // What breaks the protocol otherwise was found by the guard.
+    const broken = this.#decoding ? COMPRESSION_ERROR : PROTOCOL_ERROR;
+    const h2Code = error.errno === undefined ? ENHANCE_YOUR_CALM : (CODES.get(error.errno) ?? broken);
     const flood = h2Code === ENHANCE_YOUR_CALM;
     this.#reject({
       code: flood ? "rate_limited" : "bad_request",
@@ -301,6 +338,7 @@ function grpcRefusal(fields: HeaderList, { code, message }: MessageError): Heade
 
 /** nghttp2's error numbers, which the runtime uses, as codes for GOAWAY. */
 const CODES: ReadonlyMap<number, number> = new Map([
+  [-510, STREAM_CLOSED],
   [-522, FRAME_SIZE_ERROR],
   [-523, COMPRESSION_ERROR],
   [-524, FLOW_CONTROL_ERROR],

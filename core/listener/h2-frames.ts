@@ -27,6 +27,14 @@ export function goaway(lastStream: number, code: number, reason = ""): Uint8Arra
   return frame(GOAWAY, 0, 0, payload);
 }
 
+/** Changes the value of a setting in the SETTINGS frame that `bytes` begin with (RFC 9113 §6.5.1). */
+export function setSetting(bytes: Uint8Array, id: number, value: number): void {
+  if (bytes[3] !== SETTINGS) return;
+  const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
+  const end = FRAME_HEADER + ((bytes[0]! << 16) | (bytes[1]! << 8) | bytes[2]!);
+  for (let at = FRAME_HEADER; at < end; at += 6) if (view.getUint16(at) === id) view.setUint32(at + 2, value);
+}
+
 /**
  * The whole answer to a client that speaks HTTP/2 where only HTTP/1.1 is served: the SETTINGS that must come
  * first (RFC 9113 §3.4), then GOAWAY with HTTP_1_1_REQUIRED.

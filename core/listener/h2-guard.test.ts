@@ -8,13 +8,15 @@ import {
   ENHANCE_YOUR_CALM,
   FRAME_SIZE_ERROR,
   HEADERS,
+  PADDED,
   PREFACE,
   PROTOCOL_ERROR,
   RST_STREAM,
   SETTINGS,
 } from "../http2/frames.ts";
 import { frame } from "./h2-frames.ts";
-import { H2Guard } from "./h2-guard.ts";
+import type { TakenField } from "../http2/long-strings.ts";
+import { type GuardedSession, H2Guard } from "./h2-guard.ts";
 
 const NONE = new Uint8Array(0);
 const PING = 0x6;
@@ -26,9 +28,27 @@ function times(count: number, bytes: Uint8Array): Buffer {
   return Buffer.concat(Array.from({ length: count }, () => bytes));
 }
 
-function guard(resets = 100): H2Guard {
-  const made = new H2Guard({ resets, blockBytes: 40_000 });
-  expect(made.inspect(hello, 1000)).toBeUndefined();
+/** Stream 1 is open. */
+const begun = Buffer.concat([hello, frame(HEADERS, END_HEADERS, 1, NONE)]);
+
+/** Collects what passes. */
+class Passed implements GuardedSession {
+  readonly pieces: Buffer[] = [];
+  taken: readonly TakenField[] | undefined;
+
+  frames(bytes: Uint8Array, taken: readonly TakenField[] | undefined): void {
+    this.pieces.push(Buffer.from(bytes));
+    this.taken ??= taken;
+  }
+
+  get bytes(): Buffer {
+    return Buffer.concat(this.pieces);
+  }
+}
+
+function guard(resets = 100, session: GuardedSession = new Passed()): H2Guard {
+  const made = new H2Guard({ resets, blockBytes: 40_000 }, session);
+  expect(made.inspect(begun, 1000)).toBeUndefined();
   return made;
 }
 
@@ -86,7 +106,7 @@ test.each([
   ["no SETTINGS", Buffer.concat([PREFACE, ping]), "http2.preface", PROTOCOL_ERROR],
   [
     "a long frame",
-    Buffer.concat([hello, frame(DATA, 0, 1, Buffer.alloc(16_385))]),
+    Buffer.concat([begun, frame(DATA, 0, 1, Buffer.alloc(16_385))]),
     "http2.frame_size",
     FRAME_SIZE_ERROR,
   ],
@@ -103,11 +123,11 @@ test.each([
     PROTOCOL_ERROR,
   ],
 ])("%s ends the connection", (_name, bytes, reason, h2Code) => {
-  const watched = new H2Guard({ resets: 100, blockBytes: 40_000 });
+  const watched = new H2Guard({ resets: 100, blockBytes: 40_000 }, new Passed());
   expect(watched.inspect(bytes, 1000)).toMatchObject({ reason, h2Code });
 });
 
-test("how the bytes are cut makes no difference", () => {
+test("how the bytes are cut makes no difference, and what passes is what came", () => {
   const frames = fc.array(
     fc.oneof(
       fc.nat(40).map((size) => frame(HEADERS, END_HEADERS, 7, Buffer.alloc(size))),
@@ -120,6 +140,8 @@ test("how the bytes are cut makes no difference", () => {
           ]),
         ),
       fc.nat(300).map((size) => frame(DATA, 0, 1, Buffer.alloc(size))),
+      fc.nat(20).map((size) => frame(DATA, PADDED, 1, Buffer.alloc(size + 1, size))),
+      fc.constant(frame(SETTINGS, 0, 0, Buffer.from([0, 4, 0, 1, 0, 0]))),
       fc.constant(reset),
       fc.constant(frame(HEADERS, 0, 3, NONE)),
     ),
@@ -127,10 +149,13 @@ test("how the bytes are cut makes no difference", () => {
   );
   fc.assert(
     fc.property(frames, fc.array(fc.integer({ min: 1, max: 40 }), { minLength: 1 }), (list, cuts) => {
-      const bytes = Buffer.concat([hello, ...list]);
-      const whole = new H2Guard({ resets: 3, blockBytes: 1000 });
+      const bytes = Buffer.concat([begun, ...list]);
+      const limits = { resets: 3, blockBytes: 1000 };
+      const atOnce = new Passed();
+      const whole = new H2Guard(limits, atOnce);
       const verdict = whole.inspect(bytes, 1000);
-      const pieces = new H2Guard({ resets: 3, blockBytes: 1000 });
+      const inPieces = new Passed();
+      const pieces = new H2Guard(limits, inPieces);
       let found: unknown;
       for (let at = 0, i = 0; at < bytes.byteLength && found === undefined; i++) {
         const end = at + cuts[i % cuts.length]!;
@@ -138,7 +163,14 @@ test("how the bytes are cut makes no difference", () => {
         at = end;
       }
       expect(found).toEqual(verdict);
-      if (verdict === undefined) expect(pieces.lastStream).toBe(whole.lastStream);
+      if (verdict !== undefined) return;
+      expect(pieces.lastStream).toBe(whole.lastStream);
+      expect(pieces.opened).toBe(whole.opened);
+      expect(inPieces.bytes).toEqual(atOnce.bytes);
+      // A block without an end waits.
+      expect(bytes.indexOf(atOnce.bytes)).toBe(0);
+      expect(atOnce.pieces.length).toBeLessThanOrEqual(2);
+      if (pieces.headSince === 0) expect(atOnce.bytes.byteLength).toBe(bytes.byteLength);
     }),
   );
 });

@@ -23,8 +23,17 @@ export interface H2RequestHead {
 
 /** A field line in HTTP/1.1 has a colon, a space and CRLF besides: one limit for both protocols. */
 const FIELD_OVERHEAD = 4;
+/** RFC 9113 §6.5.2. */
+const LIST_OVERHEAD = 32;
+/** `:method`, `:scheme`, `:path` and `:authority` in that list without the target and the host, and a long method. */
+const PSEUDO_HEADERS = 4 * LIST_OVERHEAD + ":method:scheme:path:authorityhttps".length + 32;
 const SLASH = 0x2f;
 const COLON = 0x3a;
+
+/** The size of the largest header list that is within the limits, as SETTINGS_MAX_HEADER_LIST_SIZE counts. */
+export function largestHeaderList({ headerBytes, headerCount, url }: Limits): number {
+  return headerBytes + url + headerCount * (LIST_OVERHEAD - FIELD_OVERHEAD) + PSEUDO_HEADERS;
+}
 
 /**
  * Reads a request's fields, `raw` as `node:http2` hands them over: it has reset what breaks RFC 9113 §8.2 and
@@ -53,7 +62,10 @@ export function readRequestHead(raw: readonly string[], limits: Limits): H2Reque
       if (name === ":method") method = value;
       else if (name === ":path") target = value;
       else if (name === ":scheme") scheme = value;
-      else authority = value;
+      else {
+        authority = value;
+        bytes += value.length;
+      }
       continue;
     }
     bytes += name.length + value.length + FIELD_OVERHEAD;

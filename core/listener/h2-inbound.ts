@@ -26,6 +26,8 @@ export interface StreamHost extends AnswerHost {
   readonly facts: ConnectionFacts;
   /** Why we cut the connection, where we did. */
   readonly cutBy: SluiceError | undefined;
+  /** The fields of the header block that is being handed on: `raw`, and what the session was spared. */
+  whole(raw: readonly string[]): readonly string[] | undefined;
   /** The stream is over. `aborted`: neither side finished it in order, and it was not ours to break it. */
   streamClosed(inbound: H2Inbound, aborted: boolean): void;
 }
@@ -165,7 +167,8 @@ export class H2Inbound implements Inbound, BodyProducer {
 
   /** @internal */
   receiveTrailers(raw: readonly string[]): void {
-    this.#trailers = readTrailers(raw, this.#host.shared.limits());
+    const fields = this.#host.whole(raw);
+    this.#trailers = fields && readTrailers(fields, this.#host.shared.limits());
     if (this.#trailers === undefined) {
       this.#failBody("bad_request", "malformed.trailers", "malformed request: illegal trailers");
     }

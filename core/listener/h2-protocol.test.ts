@@ -5,14 +5,13 @@ import {
   ACK,
   CONTINUATION,
   DATA,
-  END_HEADERS,
   END_STREAM,
   ENHANCE_YOUR_CALM,
-  FRAME_SIZE_ERROR,
   GOAWAY,
   HEADERS,
   MAX_31 as MAX_STREAM_ID,
   NO_ERROR,
+  PING,
   PROTOCOL_ERROR,
   RST_STREAM,
   SETTINGS,
@@ -20,17 +19,23 @@ import {
 } from "../http2/frames.ts";
 import { frame } from "./h2-frames.ts";
 import type { Inbound } from "./inbound.ts";
-import { awaitFrame, block, EMPTY, type Fields, framesOf, get, headers, hello } from "./test-h2-client.ts";
-import { tellFacts, type TestListener, testListener } from "./test-listener.ts";
+import {
+  awaitFrame,
+  block,
+  EMPTY,
+  type Fields,
+  framesOf,
+  get,
+  goawayCode,
+  headers,
+  hello,
+  send,
+} from "./test-h2-client.ts";
+import { tellFacts, testListener } from "./test-listener.ts";
 
 /* HTTP/2 frame by frame: what no well-behaved client sends. */
 
-const PING = 0x6;
 const PROTOCOL_RESET = Buffer.of(0, 0, 0, PROTOCOL_ERROR);
-
-async function send(served: TestListener, ...frames: Uint8Array[]): Promise<RawClient> {
-  return served.connect(hello(...frames).toString("latin1"));
-}
 
 function without(name: string): Fields {
   return get().filter(([field]) => field !== name);
@@ -40,12 +45,6 @@ function ofStream(client: RawClient, stream = 1): string[] {
   const names = ["DATA", "HEADERS", "", "RST_STREAM"];
   const seen = framesOf(client).filter((each) => each.stream === stream && names[each.type]);
   return seen.map(({ type, flags }) => names[type]! + ((flags & END_STREAM) !== 0 && type < 2 ? " end" : ""));
-}
-
-/** The error code of the connection's GOAWAY. */
-async function goawayCode(client: RawClient): Promise<number> {
-  const { payload } = await awaitFrame(client, ({ type }) => type === GOAWAY);
-  return payload.readUInt32BE(4);
 }
 
 test.each<readonly [string, Fields]>([
@@ -227,28 +226,6 @@ test("a short answer is one HEADERS and one DATA", async () => {
   client.reset();
 });
 
-test.each<readonly [string, Uint8Array[], number]>([
-  ["a frame that is too long", [frame(DATA, 0, 1, Buffer.alloc(16_385))], FRAME_SIZE_ERROR],
-  ["a stream number of ours", [headers(2, get())], PROTOCOL_ERROR],
-  ["stream numbers that go back", [headers(5, get()), headers(3, get())], PROTOCOL_ERROR],
-  ["HEADERS and DATA mixed", [frame(HEADERS, 0, 1, block(get())), frame(DATA, 0, 1, EMPTY)], PROTOCOL_ERROR],
-  ["garbage for HPACK", [frame(HEADERS, 5, 1, Buffer.alloc(8, 0xff))], PROTOCOL_ERROR],
-  [
-    "a window that overflows",
-    [frame(WINDOW_UPDATE, 0, 0, Buffer.from([0x7f, 255, 255, 255]))],
-    PROTOCOL_ERROR,
-  ],
-  ["a push", [frame(0x5, END_HEADERS, 1, Buffer.of(0, 0, 0, 2))], PROTOCOL_ERROR],
-])("%s ends the connection with GOAWAY", async (_name, frames, code) => {
-  using served = await testListener(tellFacts);
-  const client = await send(served, ...frames);
-  expect(await goawayCode(client)).toBe(code);
-  client.finish();
-  await client.ended();
-  expect(served.rejections).toMatchObject([{ code: "bad_request", httpVersion: "2", method: undefined }]);
-  await eventually(() => served.listener.connections === 0);
-});
-
 const CANCEL = Buffer.of(0, 0, 0, 8);
 
 test("rapid reset ends the connection before a request more than the limit was begun", async () => {
@@ -364,6 +341,40 @@ test("drain loses no request: the last stream is named when the client has heard
   await client.ended();
   expect(ofStream(client, 1)).toEqual(["HEADERS end"]);
   expect(ofStream(client, 3)).toEqual(["HEADERS end"]);
+});
+
+test("drain tells an idle client first, serves what it had sent, and then closes", async () => {
+  using served = await testListener(tellFacts);
+  const client = await send(served, headers(1, get()));
+  await awaitFrame(client, ({ type }) => type === DATA);
+  served.listener.drain();
+  const first = await awaitFrame(client, ({ type }) => type === GOAWAY);
+  expect(first.payload.readUInt32BE(0)).toBe(MAX_STREAM_ID);
+  await client.send(headers(3, get()));
+  await awaitFrame(client, ({ type, stream }) => type === DATA && stream === 3);
+  // It does not answer our PING: a second later it is told to go all the same.
+  expect(framesOf(client).filter(({ type }) => type === GOAWAY).length).toBe(1);
+  await served.clock.advance(1_300);
+  const last = await awaitFrame(client, ({ type, payload }) => {
+    return type === GOAWAY && payload.readUInt32BE(0) !== MAX_STREAM_ID;
+  });
+  expect([last.payload.readUInt32BE(0), last.payload.readUInt32BE(4)]).toEqual([3, NO_ERROR]);
+  await client.ended();
+  await served.clock.advance(3_000);
+  await eventually(() => served.listener.connections === 0);
+});
+
+test("a drained client that answers at once is not kept", async () => {
+  using served = await testListener(tellFacts);
+  const client = await send(served, headers(1, get()));
+  await awaitFrame(client, ({ type }) => type === DATA);
+  served.listener.drain();
+  const ping = await awaitFrame(client, ({ type, flags }) => type === PING && (flags & ACK) === 0);
+  await client.send(frame(PING, ACK, 0, ping.payload));
+  // The clock stands still.
+  await client.ended();
+  client.finish();
+  await eventually(() => served.listener.connections === 0);
 });
 
 test("a client with endless windows that reads nothing gets no more than the socket holds", async () => {

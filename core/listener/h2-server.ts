@@ -1,10 +1,11 @@
-import { createServer, type Http2Server } from "node:http2";
+import { createServer } from "node:http2";
 import type { ConnectionFacts } from "sluice/plugin";
 import type { Limits } from "../../config/types.ts";
 import { type Sweepable, Sweeper } from "../http1/deadlines.ts";
 import type { Wire, WireOwner } from "../http1/wire.ts";
-import { H2Connection, RECEIVE_WINDOW } from "./h2-connection.ts";
-import type { GuardLimits } from "./h2-guard.ts";
+import { MAX_31 } from "../http2/frames.ts";
+import { H2Connection, RECEIVE_WINDOW, type SessionSettings } from "./h2-connection.ts";
+import { largestHeaderList } from "./h2-headers.ts";
 import type { H2Shared, Http2ServerOptions } from "./h2-shared.ts";
 import { BATCH } from "./h2-socket.ts";
 import { HttpDate } from "./http-date.ts";
@@ -12,11 +13,20 @@ import type { ProtocolServer } from "./protocol-server.ts";
 
 export type { Http2ServerOptions } from "./h2-shared.ts";
 
+/** A header block of so many bytes is read, whatever the limits are. */
+const LEAST_BLOCK = 65_536;
+/** No block that is this much larger than what is served is read. */
+const MUCH_MORE = 1_048_576;
+
 const BOTH = ["http1", "http2", "grpc"] as const;
 
 /** The HTTP/2 server behind the front: gRPC and everything else, on connections that the front accepted. */
 export function createHttp2Server(options: Http2ServerOptions): ProtocolServer {
   return new H2Server(options);
+}
+
+interface Made extends SessionSettings {
+  readonly limits: Limits;
 }
 
 class H2Server implements ProtocolServer, H2Shared, Sweepable {
@@ -32,7 +42,7 @@ class H2Server implements ProtocolServer, H2Shared, Sweepable {
   #draining = false;
   readonly #sweeper: Sweeper;
   /** Sessions take their settings from the server that makes them: one for each set of limits. */
-  #made: { limits: Limits; guard: GuardLimits; server: Http2Server } | undefined;
+  #made: Made | undefined;
 
   constructor(options: Http2ServerOptions) {
     this.handler = options.handler;
@@ -51,8 +61,8 @@ class H2Server implements ProtocolServer, H2Shared, Sweepable {
 
   accept(wire: Wire, facts: ConnectionFacts, first: Uint8Array): WireOwner {
     if (this.#open.size === 0) this.#wake();
-    const { server, guard } = this.#serverFor(this.limits());
-    const connection = new H2Connection(this, server, guard, wire, facts, this.#forget);
+    const made = this.#serverFor(this.limits());
+    const connection = new H2Connection(this, made, wire, facts, this.#forget);
     this.#open.add(connection);
     if (first.byteLength > 0) connection.data(first);
     if (this.#draining) connection.drain();
@@ -83,25 +93,29 @@ class H2Server implements ProtocolServer, H2Shared, Sweepable {
     this.#sweeper.add(this);
   }
 
-  #serverFor(limits: Limits): { guard: GuardLimits; server: Http2Server } {
+  #serverFor(limits: Limits): Made {
     if (this.#made?.limits === limits) return this.#made;
-    // Twice what is served: what is somewhat too large is answered with 431, what is far too large is reset. In
-    // SETTINGS_MAX_HEADER_LIST_SIZE a field counts 32 bytes more than its text (RFC 9113 §6.5.2).
-    const blockBytes = 2 * (limits.headerBytes + limits.url);
+    // What is too large is answered with 431, and what is far too large ends the connection or is reset.
+    const most = limits.headerBytes + limits.url;
+    const blockBytes = Math.max(LEAST_BLOCK, Math.min(4 * most, most + MUCH_MORE));
     const server = createServer({
       settings: {
         maxConcurrentStreams: limits.streams,
         initialWindowSize: RECEIVE_WINDOW,
-        maxHeaderListSize: blockBytes + 64 * limits.headerCount,
+        // What the session takes; what it tells the client is `headerList`.
+        maxHeaderListSize: blockBytes,
         enableConnectProtocol: false,
       },
-      maxHeaderListPairs: 2 * limits.headerCount + 8,
+      maxHeaderListPairs: Math.ceil(blockBytes / 32),
+      // Streams above the limit cost a client its resets: `H2Connection` counts them.
+      maxSessionRejectedStreams: MAX_31,
       // An upstream's fields pass as they are, doubled ones too; a request's are checked when they are read.
       strictSingleValueFields: false,
       strictFieldWhitespaceValidation: false,
     });
     server.on("sessionError", ignore);
-    this.#made = { limits, guard: { resets: limits.resets, blockBytes }, server };
+    const guard = { resets: limits.resets, blockBytes };
+    this.#made = { limits, guard, server, headerList: largestHeaderList(limits) };
     return this.#made;
   }
 }

@@ -1,5 +1,7 @@
 import { EventEmitter } from "node:events";
 import type { Wire } from "../http1/wire.ts";
+import { MAX_HEADER_LIST_SIZE } from "../http2/frames.ts";
+import { setSetting } from "./h2-frames.ts";
 
 /** Bytes that are gathered for one write. */
 export const BATCH = 65_536;
@@ -30,6 +32,8 @@ export class H2Socket extends EventEmitter {
   readonly #wire: Wire;
   readonly #scratch: Uint8Array;
   readonly #observer: SocketObserver;
+  readonly #headerList: number;
+  #announced = false;
   #pending: Uint8Array[] = [];
   #pendingBytes = 0;
   #queued = false;
@@ -40,12 +44,14 @@ export class H2Socket extends EventEmitter {
 
   /**
    * @param scratch {@link BATCH} bytes to gather in; all connections of a server may share them
+   * @param headerList what SETTINGS say of MAX_HEADER_LIST_SIZE: the session takes more, so that it can be answered
    */
-  constructor(wire: Wire, scratch: Uint8Array, observer: SocketObserver) {
+  constructor(wire: Wire, scratch: Uint8Array, observer: SocketObserver, headerList: number) {
     super();
     this.#wire = wire;
     this.#scratch = scratch;
     this.#observer = observer;
+    this.#headerList = headerList;
   }
 
   /** Whether the wire is so far behind that nothing should be added that can wait. */
@@ -64,6 +70,10 @@ export class H2Socket extends EventEmitter {
    */
   write(bytes: Uint8Array): true {
     if (this.destroyed || this.#finished) return true;
+    if (!this.#announced) {
+      this.#announced = true;
+      setSetting(bytes, MAX_HEADER_LIST_SIZE, this.#headerList);
+    }
     this.#pending.push(bytes);
     this.#pendingBytes += bytes.byteLength;
     this.#schedule();

@@ -1,6 +1,6 @@
 import { expect, test } from "bun:test";
 import fc from "fast-check";
-import { existsSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { connect as connectHttp2 } from "node:http2";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -194,6 +194,20 @@ test("a protocol that is not among the listener's is refused in its own words", 
   await old.ended();
   expect(served.events).toEqual(["protocol", "protocol"]);
   expect(served.rejections.map((rejection) => rejection.code)).toEqual(["http_version_not_supported"]);
+});
+
+test("the kernel probes clients that are silent", async () => {
+  using served = await testListener(tellFacts);
+  const client = await served.connect();
+  await eventually(() => served.listener.connections === 1);
+  // "sl local_address rem_address st queues tr:when …": an established connection (01) with the keepalive timer (02).
+  const local = `0100007F:${served.port.toString(16).toUpperCase().padStart(4, "0")}`;
+  const rows = readFileSync("/proc/net/tcp", "latin1").split("\n");
+  const row = rows
+    .map((line) => line.trim().split(/\s+/))
+    .find((cells) => cells[1] === local && cells[3] === "01");
+  expect(row?.[5]).toStartWith("02:");
+  client.reset();
 });
 
 test("drain: nothing new is accepted, what runs is finished, what is idle is closed", async () => {

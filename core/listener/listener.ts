@@ -7,6 +7,7 @@ import { Sweeper } from "../http1/deadlines.ts";
 import { encodeResponse } from "../http1/encoder.ts";
 import { createHttp1Server } from "../http1/server.ts";
 import type { Wire, WireOwner } from "../http1/wire.ts";
+import { TCP_KEEPALIVE } from "../net/keep-alive.ts";
 import { bind, type Bound } from "./bind.ts";
 import { FrontConnection, type FrontHost, FrontWire } from "./front-connection.ts";
 import { http11Required } from "./h2-frames.ts";
@@ -240,6 +241,8 @@ class Front implements Listener, FrontHost {
   }
 
   #accepted(wire: FrontWire): void {
+    // A client that is gone without a FIN would keep a silent stream for ever.
+    if (!this.unix) wire.socket?.setKeepAlive(true, TCP_KEEPALIVE);
     const connection = new FrontConnection(this, wire);
     wire.owner = connection;
     this.#pending.add(connection);

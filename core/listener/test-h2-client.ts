@@ -1,6 +1,15 @@
 import type { RawClient } from "../http1/test-server.ts";
-import { END_HEADERS, END_STREAM, FRAME_HEADER, HEADERS, PREFACE, SETTINGS } from "../http2/frames.ts";
+import {
+  END_HEADERS,
+  END_STREAM,
+  FRAME_HEADER,
+  GOAWAY,
+  HEADERS,
+  PREFACE,
+  SETTINGS,
+} from "../http2/frames.ts";
 import { frame } from "./h2-frames.ts";
+import type { TestListener } from "./test-listener.ts";
 
 /* An HTTP/2 client that sends exactly the frames that it is told to, for this folder's tests. */
 
@@ -64,4 +73,15 @@ export function framesOf(client: RawClient): SeenFrame[] {
 export async function awaitFrame(client: RawClient, fits: (frame: SeenFrame) => boolean): Promise<SeenFrame> {
   await client.until(() => framesOf(client).some(fits));
   return framesOf(client).find(fits)!;
+}
+
+/** A client that has sent preface and SETTINGS, and these. */
+export async function send(served: TestListener, ...frames: Uint8Array[]): Promise<RawClient> {
+  return served.connect(hello(...frames).toString("latin1"));
+}
+
+/** The error code of the connection's GOAWAY. */
+export async function goawayCode(client: RawClient): Promise<number> {
+  const { payload } = await awaitFrame(client, ({ type }) => type === GOAWAY);
+  return payload.readUInt32BE(4);
 }
