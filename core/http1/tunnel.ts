@@ -1,4 +1,4 @@
-import { type Body, type BodyProducer, BodyQueue } from "sluice/plugin";
+import { type Body, type BodyProducer, BodyQueue, type SluiceError } from "sluice/plugin";
 import type { Sent, UpgradeOffer } from "../listener/inbound.ts";
 import { type AnswerOwner, AnswerStream } from "./answer-stream.ts";
 import { UNTIL_CLOSE } from "./framing.ts";
@@ -93,11 +93,13 @@ export class Tunnel implements UpgradeOffer, BodyProducer, AnswerOwner {
   }
 
   /** The client is gone, or was cut off. Answers whether it had got all that was meant for it. */
-  lose(error: unknown): boolean {
+  lose(error: SluiceError): boolean {
     this.body.fail(error);
     this.#stream?.abandon(error);
-    this.#finish(this.#sentAll, this.#sentAll ? undefined : error);
-    return this.#sentAll;
+    // Whoever is cut off had more to say; who leaves had not.
+    const complete = this.#sentAll && error.code === "client_closed";
+    this.#finish(complete, complete ? undefined : error);
+    return complete;
   }
 
   // What the reader of the client's bytes tells.

@@ -412,6 +412,18 @@ describe("time", () => {
     await eventually(() => t.server.server.connections === 0);
   });
 
+  test("a shutdown that cuts a client which still talks is no good end, though all that was for it was sent", async () => {
+    using t = tunnelServer(limits);
+    const client = await t.server.connect(ASK);
+    await client.until(SWITCHED);
+    t.out.body.end();
+    await client.ended();
+    t.server.server.destroy();
+    await eventually(() => t.seen.sent !== undefined);
+    expect(t.seen.sent).toMatchObject({ complete: false, error: { reason: "shutdown" } });
+    expect(t.gone.map(({ reason }) => reason)).toEqual(["shutdown"]);
+  });
+
   test("an offer that is taken while the server drains is carried out", async () => {
     let inbound: Http1Inbound | undefined;
     using server = testServer((request) => void (inbound = request));
