@@ -46,8 +46,8 @@ const PLUGIN_LIST_READERS = ["core/main.ts", "scripts/readme.test.ts"];
 /** A test, a helper of tests (`test-….ts`) or a program that a test starts (`….child.ts`). */
 const isTest = (file: string): boolean =>
   /\.(test|child)\.ts$/.test(file) || (/\/test-[^/]+\.ts$/.test(file) && !file.startsWith("core/testing/"));
-/** It holds what of the contract's insides is for codecs: header lists that were checked already. */
-const FOR_CODECS = "core/plugin/headers.ts";
+/** What of the contract's insides is for the core: header lists that were checked already, and joined pieces. */
+const FOR_CORE = ["core/plugin/headers.ts", "core/plugin/joint.ts"];
 /** Folders that run on a developer's machine only, where development's packages are. */
 const DEVELOPMENT = ["bench/", "scripts/", "core/e2e/"];
 const isDevelopment = (file: string): boolean =>
@@ -115,7 +115,7 @@ function brokenByFile(file: string, target: string): string | undefined {
   if (
     target.startsWith("core/plugin/") &&
     !file.startsWith("core/plugin/") &&
-    !(target === FOR_CODECS && file.startsWith("core/"))
+    !(FOR_CORE.includes(target) && file.startsWith("core/"))
   ) {
     return "the plugin contract is imported as sluice/plugin";
   }

@@ -1,5 +1,5 @@
 import { type Body, type HeaderList, SluiceError } from "sluice/plugin";
-import type { UpstreamConfig, UpstreamTimeouts } from "../../config/types.ts";
+import type { UpstreamTimeouts } from "../../config/types.ts";
 import type { UpgradeOffer } from "../listener/inbound.ts";
 import type { DeadlineSweep, Swept } from "../pipeline/deadline-sweep.ts";
 import type { GatewayExchange } from "../pipeline/types.ts";
@@ -7,16 +7,10 @@ import type { OutboundRequest, Progress, Target } from "../upstream/index.ts";
 import type { AnswerBody } from "./answer-body.ts";
 import { authorityOf, type HeaderRules } from "./header-rules.ts";
 
-/** What an attempt needs beside the request itself. */
-export interface AttemptOptions {
-  readonly upstream: UpstreamConfig;
-  readonly target: Target;
-  readonly rules: HeaderRules;
-  readonly headers: HeaderList;
-  readonly upgrade: UpgradeOffer | undefined;
+/** What every attempt of a forwarder shares. */
+export interface AttemptDeps {
+  readonly rules: Pick<HeaderRules, "inform">;
   readonly sweep: DeadlineSweep;
-  /** Monotonic milliseconds by which `timeouts.request` wants it to be over; `Infinity` for none. */
-  readonly expiresAt: number;
 }
 
 /**
@@ -41,30 +35,47 @@ export class Attempt implements OutboundRequest, Progress, Swept {
   /** Why it was ended before its time; decides over whatever the transport says then. */
   overdue: SluiceError | undefined;
   readonly #x: GatewayExchange;
-  readonly #options: AttemptOptions;
+  readonly #deps: AttemptDeps;
+  readonly #to: Target;
+  readonly #expiresAt: number;
   #listener: ((reason: unknown) => void) | undefined;
   #timed: boolean;
   #over = false;
 
-  /** The target counts it from here on. */
-  constructor(x: GatewayExchange, options: AttemptOptions) {
+  /**
+   * The target counts it from here on.
+   * @param headers for the upstream.
+   * @param upgrade that is passed on; undefined for none.
+   * @param expiresAt monotonic milliseconds by which `timeouts.request` wants it to be over; `Infinity` for none.
+   */
+  constructor(
+    x: GatewayExchange,
+    to: Target,
+    timeouts: UpstreamTimeouts,
+    headers: HeaderList,
+    upgrade: UpgradeOffer | undefined,
+    expiresAt: number,
+    deps: AttemptDeps,
+  ) {
     const { request } = x;
-    const { config } = options.target;
+    const { config } = to;
     this.method = request.method;
     // RFC 9112 §3.2.4: `*` names the server as a whole, whatever the base path.
     this.target = request.path === "*" ? "*" : config.basePath + request.path + request.search;
     this.authority = authorityOf(request) || authorityOfTarget(config.url);
     this.scheme = config.scheme === "https" ? "https" : "http";
-    this.headers = options.headers;
+    this.headers = headers;
     this.body = request.body;
-    this.upgrade = options.upgrade;
-    this.timeouts = options.upstream.timeouts;
+    this.upgrade = upgrade;
+    this.timeouts = timeouts;
     this.#x = x;
-    this.#options = options;
+    this.#to = to;
+    this.#expiresAt = expiresAt;
+    this.#deps = deps;
     x.departed = true;
-    options.target.acquire();
-    this.#timed = options.expiresAt !== Number.POSITIVE_INFINITY;
-    if (this.#timed) options.sweep.add(this);
+    to.acquire();
+    this.#timed = expiresAt !== Number.POSITIVE_INFINITY;
+    if (this.#timed) deps.sweep.add(this);
   }
 
   get progress(): Progress {
@@ -83,12 +94,12 @@ export class Attempt implements OutboundRequest, Progress, Swept {
   }
 
   onInform(status: number, headers: HeaderList): void {
-    this.#options.rules.inform(headers);
+    this.#deps.rules.inform(headers);
     this.#x.inbound.inform(status, headers);
   }
 
   checkDeadline(now: number): void {
-    if (now < this.#options.expiresAt || this.overdue !== undefined) return;
+    if (now < this.#expiresAt || this.overdue !== undefined) return;
     this.#expire(tookTooLong(), this.#listener);
   }
 
@@ -99,7 +110,7 @@ export class Attempt implements OutboundRequest, Progress, Swept {
 
   /** It goes on in another protocol, as long as both sides like: no deadline holds for that. */
   switched(): void {
-    if (this.#timed) this.#options.sweep.remove(this);
+    if (this.#timed) this.#deps.sweep.remove(this);
     this.#timed = false;
   }
 
@@ -107,8 +118,8 @@ export class Attempt implements OutboundRequest, Progress, Swept {
   finish(): void {
     if (this.#over) return;
     this.#over = true;
-    this.#options.target.release();
-    if (this.#timed) this.#options.sweep.remove(this);
+    this.#to.release();
+    if (this.#timed) this.#deps.sweep.remove(this);
   }
 
   #cancelled(reason: unknown, listener: (reason: unknown) => void): void {

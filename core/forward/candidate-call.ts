@@ -1,6 +1,7 @@
 import { type Clock, ERROR_CODES, SluiceError } from "sluice/plugin";
 import type { DeadlineSweep, Swept } from "../pipeline/deadline-sweep.ts";
-import type { AtWork, GatewayExchange, Observer, ReadyStep } from "../pipeline/types.ts";
+import { TimedWork } from "../pipeline/timed-work.ts";
+import type { GatewayExchange, Observer, ReadyStep } from "../pipeline/types.ts";
 
 /** Milliseconds for a candidate of nobody's step; a step's own default. */
 const DEFAULT_TIMEOUT = 10_000;
@@ -12,15 +13,10 @@ export interface CandidateCallDeps {
 }
 
 /** What became of a candidate's `prepare` or `accept` that failed. */
-export class CandidateFailure {
+export interface CandidateFailure {
   readonly error: SluiceError;
   /** The plugin's own failure, rather than an answer that it meant to give. */
   readonly outcome: "ok" | "error" | "timeout";
-
-  constructor(error: SluiceError, outcome: "ok" | "error" | "timeout") {
-    this.error = error;
-    this.outcome = outcome;
-  }
 }
 
 /**
@@ -41,60 +37,41 @@ export async function runCandidate(
     if (pending !== undefined) await call.over(Promise.resolve(pending), x, deps.sweep);
     return undefined;
   } catch (thrown) {
-    const failure = failureOf(thrown, call, x);
+    const failure = judged(thrown, call, x);
     const { step } = call;
     if (failure.outcome !== "ok" && step !== undefined)
       deps.observer.stepFinished(step, x.route, call.own / 1000, failure.outcome);
     return failure;
   } finally {
-    x.atWork = above;
+    // A step that has stopped waiting for this is at work by now.
+    if (x.atWork === call) x.atWork = above;
   }
 }
 
-function failureOf(thrown: unknown, call: CandidateCall, x: GatewayExchange): CandidateFailure {
-  if (call.overdue !== undefined && thrown === call.overdue)
-    return new CandidateFailure(call.overdue, "timeout");
+function judged(thrown: unknown, { overdue }: CandidateCall, x: GatewayExchange): CandidateFailure {
+  if (overdue !== undefined && thrown === overdue) return { error: overdue, outcome: "timeout" };
   // What code that waited for the network throws when the client leaves is no failure of the plugin.
   if (x.cancelReason !== undefined && (thrown === x.cancelReason || !(thrown instanceof SluiceError)))
-    return new CandidateFailure(x.cancelReason, "ok");
+    return { error: x.cancelReason, outcome: "ok" };
   const error = SluiceError.from(thrown, "plugin_failed");
-  return new CandidateFailure(error, error.owner === "plugin" ? "error" : "ok");
+  return { error, outcome: error.owner === "plugin" ? "error" : "ok" };
 }
 
-class CandidateCall implements AtWork, Swept {
+class CandidateCall extends TimedWork implements Swept {
   before: Swept | undefined;
   after: Swept | undefined;
   readonly step: ReadyStep | undefined;
   overdue: SluiceError | undefined;
-  readonly #clock: Pick<Clock, "monotonic">;
-  #own = 0;
-  #since: number;
-  #waits = 0;
   #reject: ((error: SluiceError) => void) | undefined;
 
   constructor(step: ReadyStep | undefined, clock: Pick<Clock, "monotonic">) {
+    super(clock);
     this.step = step;
-    this.#clock = clock;
-    this.#since = clock.monotonic();
   }
 
-  /** Milliseconds that were its own. */
-  get own(): number {
-    return this.#waits > 0 ? this.#own : this.#own + this.#clock.monotonic() - this.#since;
-  }
-
-  pause(): void {
-    this.#own = this.own;
-    this.#waits++;
-  }
-
-  resume(): void {
-    if (--this.#waits === 0) this.#since = this.#clock.monotonic();
-  }
-
-  checkDeadline(): void {
+  checkDeadline(now: number): void {
     const timeout = this.step?.config.timeout ?? DEFAULT_TIMEOUT;
-    if (this.#waits > 0 || this.own <= timeout) return;
+    if (!this.overran(timeout, now)) return;
     const where = this.step === undefined ? "a candidate" : `a candidate of step ${this.step.config.key}`;
     this.overdue = new SluiceError("plugin_timeout", ERROR_CODES.plugin_timeout.meaning, {
       cause: new Error(`${where} took more than ${timeout} ms`),

@@ -135,6 +135,54 @@ test("a client that sends slowly does not use up the time of a candidate's prepa
   expect(gate.finished[0]?.exchange.record.clientWait).toBe(5_000);
 });
 
+test("what was left behind in a candidate's prepare is not taken for the step that goes on", async () => {
+  const begun = Promise.withResolvers<void>();
+  const enough = Promise.withResolvers<void>();
+  let x: GatewayExchange | undefined;
+  const candidate: Candidate = {
+    upstream: "u",
+    prepare() {
+      begun.resolve();
+      return hang();
+    },
+  };
+  const readsLater: TestStep = {
+    name: "reads later",
+    timeout: 200,
+    handle: async (c, next) => {
+      x = exchangeOf(c) as GatewayExchange;
+      await next();
+      // What is given up below is over by now.
+      await new Promise((resolve) => setImmediate(resolve));
+      c.header("x-read", Buffer.from((await collect(x.request.body, 1_000))!).toString());
+    },
+  };
+  const givesUp: TestStep = {
+    name: "gives up",
+    handle: async (c, next) => {
+      await Promise.race([next(), enough.promise]);
+      return c.text("enough");
+    },
+  };
+  using gate = testGateway([{ steps: [readsLater, givesUp, chooses(candidate)] }], { upstream: deadUrl() });
+  const client = await gate.connect("POST / HTTP/1.1\r\nHost: h\r\nContent-Length: 10\r\n\r\n");
+  await begun.promise;
+  enough.resolve();
+  await client.send("hello");
+  await until(() => x?.record.bytesIn === 5);
+  await gate.clock.advance(5_000);
+  await client.send("world");
+  await client.until("enough");
+  expect(client.received).toInclude("x-read: helloworld\r\n");
+  await gate.ended(1);
+  expect(gate.stepsFinished).toMatchObject([
+    { step: "gives up", outcome: "ok" },
+    { step: "reads later", ms: 0, outcome: "ok" },
+  ]);
+  expect(x!.record.clientWait).toBe(5_000);
+  expect(x!.atWork).toBeUndefined();
+});
+
 describe("what a candidate does to the request", () => {
   const first: Candidate = {
     upstream: "first",

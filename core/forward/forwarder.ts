@@ -60,6 +60,7 @@ export function createForwarder(options: ForwarderOptions): Forwarder {
   const rules = createHeaderRules(options.pseudonym);
   const sweep = createDeadlineSweep(clock);
   const deps = { clock, sweep, observer };
+  const shared = { rules, sweep };
 
   async function forward(x: GatewayExchange): Promise<void> {
     const { request, candidates } = x;
@@ -116,7 +117,7 @@ export function createForwarder(options: ForwarderOptions): Forwarder {
     const { request } = x;
     if (candidate.prepare !== undefined) {
       const failed = await runCandidate(x, () => candidate.prepare?.(x), deps);
-      if (failed !== undefined) return failureOf(x, failed);
+      if (failed !== undefined) return afterCandidate(x, failed);
     }
     const { body } = request;
     if (body === GONE) return "no body";
@@ -133,7 +134,7 @@ export function createForwarder(options: ForwarderOptions): Forwarder {
     if (refused === undefined) return undefined;
     x.response?.body?.cancel();
     x.response = undefined;
-    return failureOf(x, refused);
+    return afterCandidate(x, refused);
   }
 
   async function ask(x: GatewayExchange, name: string): Promise<Failure | undefined> {
@@ -144,6 +145,7 @@ export function createForwarder(options: ForwarderOptions): Forwarder {
     if (begun >= x.deadline) x.cancel(deadlinePassed(record));
     if (x.cancelReason !== undefined) return { error: x.cancelReason, movesOn: false };
 
+    const { protocol, timeouts } = upstream.config;
     let attempt: Attempt | undefined;
     let asked = "";
     let answer: UpstreamAnswer;
@@ -153,14 +155,13 @@ export function createForwarder(options: ForwarderOptions): Forwarder {
       record.target = asked = target.url;
       record.attempts++;
       record.upstreamStatus = 0;
-      const expiresAt = begun + (upstream.config.timeouts.request ?? Number.POSITIVE_INFINITY);
-      const overHttp1 = upstream.config.protocol === "http1";
+      const expiresAt = begun + (timeouts.request ?? Number.POSITIVE_INFINITY);
+      const overHttp1 = protocol === "http1";
       const upgrade = overHttp1 ? upgradeOf(x) : undefined;
       if (x.protocol === "grpc") x.inbound.bodyMayRest = !overHttp1;
       const headers = rules.request(x, upgrade?.protocol);
       if (x.protocol !== "http") sendTimeout(x, headers, begun);
-      const { config } = upstream;
-      attempt = new Attempt(x, { upstream: config, target, rules, upgrade, headers, sweep, expiresAt });
+      attempt = new Attempt(x, target, timeouts, headers, upgrade, expiresAt, shared);
       answer = await target.transport.request(attempt);
     } catch (thrown) {
       const waited = clock.monotonic() - begun;
@@ -180,7 +181,7 @@ export function createForwarder(options: ForwarderOptions): Forwarder {
     record.upstreamStatus = status;
     observer.tried(name, asked, status, undefined, waited / 1000);
     if (status === 101) attempt.switched();
-    rules.response(status, headers, upstream.config.protocol === "http1" ? "1.1" : "2");
+    rules.response(status, headers, protocol === "http1" ? "1.1" : "2");
     let { body } = answer;
     // What came whole with its head is the upstream's no longer.
     if (body === null || body instanceof BytesBody) attempt.finish();
@@ -218,7 +219,7 @@ const GONE: Body = {
 };
 
 /** A candidate's own code failed, or refused. */
-function failureOf(x: GatewayExchange, { error, outcome }: CandidateFailure): Failure {
+function afterCandidate(x: GatewayExchange, { error, outcome }: CandidateFailure): Failure {
   const step = outcome === "ok" ? undefined : x.chosenBy?.config.key;
   // What hangs may wake up and change a request that is another candidate's by then.
   return { error, movesOn: outcome !== "timeout" && error.code !== "client_closed", step };

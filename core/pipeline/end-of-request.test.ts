@@ -1,5 +1,13 @@
 import { describe, expect, test } from "bun:test";
-import { type Exchange, exchangeOf, type Outcome, SluiceError } from "sluice/plugin";
+import {
+  type Body,
+  BodyQueue,
+  type Exchange,
+  exchangeOf,
+  HeaderList,
+  type Outcome,
+  SluiceError,
+} from "sluice/plugin";
 import { fakeUpstream } from "sluice/testing";
 import { rawUpstream } from "../forward/raw-upstream.ts";
 import { type StepHandler, type TestStep, testGateway } from "./test-gateway.ts";
@@ -194,6 +202,97 @@ describe("onEnd", () => {
     expect(gate.retained).toBe(1);
     await gate.clock.advance(10_000);
     await released();
+  });
+});
+
+describe("what a step still does once the request was cut and answered", () => {
+  const late: readonly [string, StepHandler][] = [
+    [
+      "another answer",
+      (c) =>
+        void (exchangeOf(c).response = {
+          status: 418,
+          headers: new HeaderList(),
+          body: null,
+          source: "gateway",
+        }),
+    ],
+    ["a change of the answer", (c) => void (exchangeOf(c).response!.status = 418)],
+    ["a change of its Fetch view", (c) => void (c.res = new Response("late", { status: 418 }))],
+    [
+      "an error",
+      () => {
+        throw new SluiceError("rate_limited", "Slow down.");
+      },
+    ],
+  ];
+  test.each(late)("has no part in how it ended: %s", async (_what, does) => {
+    const outcomes: Outcome[] = [];
+    const begun = Promise.withResolvers<void>();
+    const waits: StepHandler = async (c) => {
+      const x = exchangeOf(c);
+      begun.resolve();
+      await new Promise<void>((resolve) => void x.onCancel(() => resolve()));
+      does(c, () => Promise.resolve());
+    };
+    const steps = [watch(outcomes), { name: "waits", handle: waits }];
+    using gate = testGateway([{ steps, action: OK }]);
+    const asked = gate.fetch("/");
+    await begun.promise;
+    const reason = new SluiceError("draining", "Going.", { reason: "shutdown" });
+    gate.gateway.cutAll(reason);
+    expect((await asked).status).toBe(503);
+    await gate.ended(1);
+    expect(outcomes).toMatchObject([{ status: 503, failure: { code: "draining" } }]);
+    expect(gate.finished[0]).toMatchObject({ status: 503, failure: { code: "draining" } });
+    expect(gate.finished[0]?.exchange.record.failedStep).toBeUndefined();
+    // Whoever asks later is told the same.
+    gate.finished[0]!.exchange.onEnd((outcome) => void outcomes.push(outcome));
+    expect(outcomes[1]).toEqual(outcomes[0]);
+  });
+
+  test("is told the same though nobody asked before", async () => {
+    const begun = Promise.withResolvers<void>();
+    const goOn = Promise.withResolvers<void>();
+    const left = Promise.withResolvers<Exchange>();
+    const waits: StepHandler = async (c) => {
+      const x = exchangeOf(c);
+      begun.resolve();
+      await goOn.promise;
+      x.response = { status: 418, headers: new HeaderList(), body: null, source: "gateway" };
+      left.resolve(x);
+    };
+    using gate = testGateway([{ steps: [waits], action: OK }]);
+    const asked = gate.fetch("/");
+    await begun.promise;
+    gate.gateway.cutAll(new SluiceError("draining", "Going.", { reason: "shutdown" }));
+    expect((await asked).status).toBe(503);
+    await gate.ended(1);
+    goOn.resolve();
+    const outcomes: Outcome[] = [];
+    (await left.promise).onEnd((outcome) => void outcomes.push(outcome));
+    expect(outcomes).toMatchObject([{ status: 503, failure: { code: "draining" } }]);
+  });
+
+  const bodies: readonly [string, (x: Exchange, body: Body) => void][] = [
+    ["with an answer", (x, body) => (x.response = { ...x.response!, body })],
+    ["in the answer", (x, body) => (x.response!.body = body)],
+  ];
+  test.each(bodies)("is let go of: a body that comes too late %s is cancelled", async (_what, give) => {
+    const begun = Promise.withResolvers<void>();
+    const cancelled = Promise.withResolvers<void>();
+    const waits: StepHandler = async (c) => {
+      const x = exchangeOf(c);
+      begun.resolve();
+      await new Promise<void>((resolve) => void x.onCancel(() => resolve()));
+      give(x, new BodyQueue({ pause() {}, resume() {}, cancelled: () => cancelled.resolve() }));
+    };
+    using gate = testGateway([{ steps: [waits], action: OK }]);
+    const asked = gate.fetch("/");
+    await begun.promise;
+    gate.gateway.cutAll(new SluiceError("draining", "Going.", { reason: "shutdown" }));
+    expect((await asked).status).toBe(503);
+    await cancelled.promise;
   });
 });
 

@@ -4,19 +4,19 @@ import {
   ERROR_CODES,
   type ExchangeResponse,
   HeaderList,
-  type Outcome,
   type Random,
   SluiceError,
 } from "sluice/plugin";
 import type { Limits } from "../../config/types.ts";
 import { admitRequestHeaders } from "../forward/admit.ts";
 import type { GatewayHandler, Inbound, Rejection, Sent } from "../listener/inbound.ts";
-import { deadlinePassed, malformedTimeout } from "./call-deadline.ts";
+import { malformedTimeout } from "./call-deadline.ts";
 import { clientAddress } from "./client-address.ts";
 import { CuttableBody } from "./cuttable-body.ts";
-import { createDeadlineSweep, type DeadlineSweep, type Swept } from "./deadline-sweep.ts";
+import { createDeadlineSweep, type DeadlineSweep } from "./deadline-sweep.ts";
 import { errorResponse, rejectionMessage } from "./error-response.ts";
-import { type EndListener, HttpExchange } from "./exchange.ts";
+import { HttpExchange } from "./exchange.ts";
+import { Flight, type FlightDeck } from "./flight.ts";
 import type { Generation, Probes } from "./generation.ts";
 import { type NormalTarget, normalizeTarget } from "./path.ts";
 import { answerProbe } from "./probe.ts";
@@ -56,47 +56,14 @@ export interface Gateway extends GatewayHandler {
   cutAll(reason: SluiceError): number;
 }
 
-/** How long a reload may wait for what plugins do at a request's end, milliseconds. */
-const END_TIME = 5_000;
-
-/** One request under way. */
-class Flight implements Swept {
-  before: Swept | undefined;
-  after: Swept | undefined;
-  readonly exchange: HttpExchange;
-  readonly generation: Generation;
-  readonly #gateway: HttpGateway;
-  route: ReadyRoute | undefined;
-  /** The answer is on its way out: what the pipeline still does has no effect on it. */
-  answering = false;
-  /** How it ended, for who asked. */
-  outcome: Outcome | undefined;
-  sent: Sent | undefined;
-  /** What plugins do at its end, as far as it takes time. */
-  ending: Promise<unknown>[] | undefined;
-
-  constructor(exchange: HttpExchange, generation: Generation, gateway: HttpGateway) {
-    this.exchange = exchange;
-    this.generation = generation;
-    this.#gateway = gateway;
-  }
-
-  checkDeadline(now: number): void {
-    const { deadline, cancelled, record } = this.exchange;
-    if (now >= deadline && !cancelled) this.#gateway.cut(this, deadlinePassed(record));
-  }
-
-  ended(listener: EndListener): void {
-    this.#gateway.tellEnd(this, listener);
-  }
-}
-
 /** The way of a request: normal form, client address, route, pipeline, answer, bookkeeping. */
 export function createGateway(deps: GatewayDeps): Gateway {
   return new HttpGateway(deps);
 }
 
-class HttpGateway implements Gateway {
+class HttpGateway implements Gateway, FlightDeck {
+  readonly clock: GatewayDeps["clock"];
+  readonly observer: GatewayDeps["observer"];
   readonly #deps: GatewayDeps;
   /** Of the callers' deadlines. */
   readonly #sweep: DeadlineSweep;
@@ -105,6 +72,8 @@ class HttpGateway implements Gateway {
   #begun = 0;
 
   constructor(deps: GatewayDeps) {
+    this.clock = deps.clock;
+    this.observer = deps.observer;
     this.#deps = deps;
     this.#sweep = createDeadlineSweep(deps.clock);
   }
@@ -130,7 +99,7 @@ class HttpGateway implements Gateway {
 
   rejected(rejection: Rejection): { readonly headers: HeaderList; readonly body: Uint8Array } {
     const requestId = this.#deps.random.uuid();
-    this.#deps.observer.rejected(rejection, requestId);
+    this.observer.rejected(rejection, requestId);
     const message = rejectionMessage(rejection, requestId);
     message.headers.append("proxy-status", proxyStatus(this.#deps.pseudonym, rejection));
     return message;
@@ -149,7 +118,6 @@ class HttpGateway implements Gateway {
     return flights.length;
   }
 
-  /** Ends a request before its time; what has no answer yet is answered with `reason`. */
   cut(flight: Flight, reason: SluiceError): void {
     flight.exchange.cancel(reason);
     // It does not reject.
@@ -157,7 +125,7 @@ class HttpGateway implements Gateway {
   }
 
   #handle(inbound: Inbound, listener: ListenerFacts | undefined): void {
-    const startedAt = this.#deps.clock.monotonic();
+    const startedAt = this.clock.monotonic();
     const target = normalizeTarget(inbound.rawTarget, inbound.method);
     if (target !== undefined && listener !== undefined) {
       if (answerProbe(inbound, target.path, listener.probes, this.#deps.ready)) return;
@@ -168,12 +136,11 @@ class HttpGateway implements Gateway {
     const buffered = listener?.limits.bufferedBody;
     const exchange = new HttpExchange(inbound, path, search, client, startedAt, this.#deps, buffered);
     const flight = new Flight(exchange, generation, this);
-    generation.retain();
     if (exchange.deadline < Number.POSITIVE_INFINITY) this.#sweep.add(flight);
     this.#flights.add(flight);
     this.#begun++;
     inbound.onGone = (error) => exchange.cancel(error);
-    this.#deps.observer.started(exchange);
+    this.observer.started(exchange);
     // It does not reject.
     void this.#serve(flight, target);
   }
@@ -229,7 +196,7 @@ class HttpGateway implements Gateway {
     try {
       this.#over(flight, sent);
     } catch (thrown) {
-      this.#deps.observer.strayFailure(undefined, thrown, flight.exchange);
+      this.observer.strayFailure(undefined, thrown, flight.exchange);
     }
   }
 
@@ -250,7 +217,7 @@ class HttpGateway implements Gateway {
     // Nobody will send the request's body any more: an answer may be made of it, however long it is.
     exchange.departed = true;
     try {
-      const converted = toCallProtocol(exchange, this.#deps.clock);
+      const converted = toCallProtocol(exchange, this.clock);
       if (converted !== undefined) await converted;
     } catch (thrown) {
       fail(flight, SluiceError.from(thrown));
@@ -265,65 +232,24 @@ class HttpGateway implements Gateway {
     if (failure !== undefined && response.source === "gateway")
       response.headers.append("proxy-status", proxyStatus(this.#deps.pseudonym, failure));
     if (response.body !== null) response.body = bodyToSend(exchange);
+    flight.leaves(response);
     const sent = await exchange.inbound.respond(response.status, response.headers, response.body);
     if (!sent.complete) exchange.record.failure ??= brokenOff(exchange, response, sent.error);
     return sent;
   }
 
   #over(flight: Flight, sent: Sent): void {
-    const { exchange, generation } = flight;
     this.#flights.delete(flight);
-    if (exchange.deadline < Number.POSITIVE_INFINITY) this.#sweep.remove(flight);
-    exchange.release();
+    if (flight.exchange.deadline < Number.POSITIVE_INFINITY) this.#sweep.remove(flight);
     try {
-      flight.sent = sent;
-      exchange.end(flight);
-      this.#deps.observer.finished(exchange, sent);
+      flight.over(sent);
     } finally {
-      if (flight.ending === undefined) generation.release();
-      else void this.#releaseLater(generation, flight.ending);
       if (this.#flights.size === 0) {
         const waiting = this.#whenIdle;
         this.#whenIdle = [];
         for (const resolve of waiting) resolve();
       }
     }
-  }
-
-  /** Tells a plugin that asked for it how the request ended. Does not throw. */
-  tellEnd(flight: Flight, { listener, plugin }: EndListener): void {
-    const { exchange } = flight;
-    const failed = (error: unknown): void => this.#deps.observer.strayFailure(plugin, error, exchange);
-    flight.outcome ??= this.#outcomeOf(exchange, flight.sent!);
-    try {
-      const pending = listener(flight.outcome);
-      if (pending !== undefined) (flight.ending ??= []).push(Promise.resolve(pending).catch(failed));
-    } catch (error) {
-      failed(error);
-    }
-  }
-
-  #outcomeOf(exchange: HttpExchange, sent: Sent): Outcome {
-    return Object.freeze({
-      complete: sent.complete,
-      status: exchange.answer?.status ?? 0,
-      bytesIn: exchange.record.bytesIn,
-      bytesOut: sent.bytes,
-      failure: exchange.record.failure,
-      durationMs: this.#deps.clock.monotonic() - exchange.startedAt,
-    });
-  }
-
-  /** The plugins of a generation are not closed while they settle a request; not for ever, if they hang. */
-  async #releaseLater(generation: Generation, ending: readonly Promise<unknown>[]): Promise<void> {
-    await new Promise<void>((resolve) => {
-      const stop = this.#deps.clock.setTimeout(resolve, END_TIME);
-      void Promise.all(ending).then(() => {
-        stop();
-        resolve();
-      });
-    });
-    generation.release();
   }
 }
 

@@ -1,5 +1,6 @@
 import { describe, expect, test } from "bun:test";
-import { collect, exchangeOf, HeaderList, mapBody, SluiceError } from "sluice/plugin";
+import type { Context } from "hono";
+import { BytesBody, collect, exchangeOf, HeaderList, mapBody, SluiceError } from "sluice/plugin";
 import { fakeUpstream } from "sluice/testing";
 import { rawUpstream } from "../forward/raw-upstream.ts";
 import { type StepHandler, testGateway } from "./test-gateway.ts";
@@ -109,12 +110,40 @@ describe("a request body that a step reads", () => {
 });
 
 describe("time that somebody else takes is not the step's", () => {
-  test("a client that sends slowly", async () => {
+  const looks: readonly [string, (x: GatewayExchange, c: Context) => Promise<unknown>][] = [
+    ["c.req.text()", (_, c) => c.req.text()],
+    ["exchange.request.body", (x) => collect(x.request.body, 1_000)],
+    [
+      "a body that it takes for itself",
+      async ({ request }) => {
+        const { body } = request;
+        request.body = null;
+        request.body = new BytesBody((await collect(body, 1_000))!);
+      },
+    ],
+    [
+      "a body that it changes",
+      async ({ request }) => {
+        const mapped = mapBody(request.body!, { chunk: (chunk) => chunk });
+        request.body = mapped;
+        request.body = new BytesBody((await collect(mapped, 1_000))!);
+      },
+    ],
+    [
+      "a stream that it gives in its place",
+      async ({ request }, c) => {
+        const stream = c.req.raw.body!;
+        request.body = null;
+        request.body = new BytesBody(await new Response(stream).bytes());
+      },
+    ],
+  ];
+  test.each(looks)("a client that sends slowly, to a step that reads %s", async (_what, look) => {
     await using up = await fakeUpstream(echo);
     let x: GatewayExchange | undefined;
     const read: StepHandler = async (c, next) => {
       x = exchangeOf(c) as GatewayExchange;
-      await c.req.text();
+      await look(x, c);
       await gate.clock.advance(30);
       await next();
     };

@@ -82,7 +82,10 @@ export class RequestBody implements Body {
     if (!(next instanceof Promise)) return this.#passed(next);
     // A try that is given up while this is under way takes the chunk with it.
     this.#lose();
-    return next.then((chunk) => this.#passed(chunk));
+    if (this.#passage.departed) return next.then((chunk) => this.#passed(chunk));
+    // A step has taken the body for itself.
+    const resumed = this.#passage.waitsForClient();
+    return next.then((chunk) => this.#passed(chunk)).finally(resumed);
   }
 
   rewind(): boolean {
@@ -144,7 +147,7 @@ export class RequestBody implements Body {
     if (this.#pending !== undefined) return this.#pending.then(() => this.#look(place));
     const next = this.#source.read();
     if (!(next instanceof Promise)) return this.#taken(next, strict, place);
-    const resumed = strict ? this.#passage.waitsForClient() : ignore;
+    const resumed = this.#passage.departed ? ignore : this.#passage.waitsForClient();
     const pending = next.then(
       (chunk) => {
         this.#pending = undefined;

@@ -24,8 +24,9 @@ type MarkedResponse = Response & { [KNOWN]?: string | Uint8Array };
 const encoder = new TextEncoder();
 
 /**
- * An answer as a plugin sees it: a native `Response` whose changes flow back into the {@link ExchangeResponse}. The body is a stream that reads nothing until the plugin does; as long as it does
- * not, the answer keeps its own body with length and trailers.
+ * An answer as a plugin sees it: a native `Response` whose changes flow back into the {@link ExchangeResponse}. The body
+ * is a stream that reads nothing until the plugin does; as long as it does not, the answer keeps its own body with
+ * length and trailers.
  */
 export class ResponseView {
   readonly answer: ExchangeResponse;

@@ -3,7 +3,8 @@ import { WatchedBody } from "./body-stream.ts";
 import { asHono, isComplete, SluiceContext } from "./hono-context.ts";
 import type { PipelineRun } from "./pipeline-run.ts";
 import type { PreparedHeaders } from "./prepared-headers.ts";
-import type { AtWork, ReadyStep } from "./types.ts";
+import { TimedWork } from "./timed-work.ts";
+import type { ReadyStep } from "./types.ts";
 
 /** The step's own code runs, or it waits for something of its own. */
 const OWN = 0;
@@ -34,19 +35,13 @@ interface WayOut {
  * One step at work on one request: its time, its `next()`, and what becomes of the request when it fails. Its
  * promise never rejects; a failure is an answer by then.
  */
-export class StepFrame implements AtWork {
+export class StepFrame extends TimedWork {
   readonly step: ReadyStep;
   readonly #run: PipelineRun;
   readonly #index: number;
   readonly #above: StepFrame | undefined;
   readonly #context: SluiceContext;
   #phase: typeof OWN | typeof BELOW | typeof REPLACED | typeof OVER = OWN;
-  /** Milliseconds of its own time, up to `#since`. */
-  #own = 0;
-  /** When its own code began or went on to run. */
-  #since: number;
-  /** How many reads of others' bytes it waits for; none of that is its own time. */
-  #waits = 0;
   /** What the steps above had prepared when this one began. */
   readonly #prepared: PreparedHeaders;
   #wayIn: WayIn | undefined;
@@ -58,25 +53,15 @@ export class StepFrame implements AtWork {
   #resolve: (() => void) | undefined;
 
   constructor(run: PipelineRun, index: number, above: StepFrame | undefined) {
+    super(run.plan.clock);
     this.#run = run;
     this.#index = index;
     this.#above = above;
     this.step = run.plan.steps[index]!;
     this.#context = new SluiceContext(run.state, this.step.config.plugin);
     this.#prepared = run.state.prepared;
-    this.#since = run.plan.clock.monotonic();
     run.deepest = this;
     run.exchange.atWork = this;
-  }
-
-  pause(): void {
-    if (this.#phase === OWN) this.#stopClock();
-    this.#waits++;
-  }
-
-  resume(): void {
-    this.#waits--;
-    this.#since = this.#run.plan.clock.monotonic();
   }
 
   /** Whether what comes from below is still wanted. */
@@ -106,10 +91,10 @@ export class StepFrame implements AtWork {
 
   /** @param now `clock.monotonic()`. */
   checkDeadline(now: number): void {
-    if (this.#phase !== OWN || this.#waits > 0 || this.#own + now - this.#since <= this.step.config.timeout)
-      return;
+    const { key, timeout } = this.step.config;
+    if (this.#phase !== OWN || !this.overran(timeout, now)) return;
     const error = new SluiceError("plugin_timeout", ERROR_CODES.plugin_timeout.meaning, {
-      cause: new Error(`step ${this.step.config.key} took more than ${this.step.config.timeout} ms`),
+      cause: new Error(`step ${key} took more than ${timeout} ms`),
     });
     this.#fail(error, "timeout");
   }
@@ -138,7 +123,7 @@ export class StepFrame implements AtWork {
       exchange.startOver();
     } else if (exchange.answer !== undefined) exchange.response = undefined;
     this.#wayIn = { path, search, body, prepared: state.prepared };
-    this.#stopClock();
+    this.pause();
     this.#phase = BELOW;
     this.#cancelMark = exchange.mark();
     const pending = this.#run.enter(this.#index + 1, this);
@@ -201,7 +186,7 @@ export class StepFrame implements AtWork {
       return;
     }
     state.applyPrepared();
-    this.#stopClock();
+    this.pause();
     this.#observe("ok");
     this.#settle();
   }
@@ -221,7 +206,7 @@ export class StepFrame implements AtWork {
 
   #fail(error: SluiceError | ErrorWithResponse, outcome: "ok" | "error" | "timeout"): void {
     const isBelow = this.#phase === BELOW;
-    if (!isBelow) this.#stopClock();
+    if (!isBelow) this.pause();
     const tolerated = this.step.config.onError === "continue" && !isRefusal(error);
     this.#observe(tolerated && outcome === "ok" ? "error" : outcome);
     if (outcome !== "ok" || tolerated) {
@@ -296,20 +281,16 @@ export class StepFrame implements AtWork {
     this.#resolve?.();
   }
 
-  /** Its own code goes on. */
+  /** It has waited for what is below, and its own code goes on. */
   #begin(): void {
     this.#phase = OWN;
-    this.#since = this.#run.plan.clock.monotonic();
+    this.resume();
     this.#run.exchange.atWork = this;
-  }
-
-  #stopClock(): void {
-    if (this.#waits === 0) this.#own += this.#run.plan.clock.monotonic() - this.#since;
   }
 
   #observe(outcome: "ok" | "error" | "timeout"): void {
     const { observer, route } = this.#run.plan;
-    observer.stepFinished(this.step, route, this.#own / 1000, outcome);
+    observer.stepFinished(this.step, route, this.own / 1000, outcome);
   }
 }
 

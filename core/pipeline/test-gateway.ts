@@ -63,6 +63,8 @@ export interface Finished {
   readonly exchange: GatewayExchange;
   readonly sent: Sent;
   readonly failure: SluiceError | undefined;
+  /** Of the answer. */
+  readonly status: number | undefined;
 }
 
 export interface TestGateway extends Disposable {
@@ -98,7 +100,7 @@ export function testGateway(routes: readonly TestRoute[], options: TestGatewayOp
   const observer: Observer = {
     started: ignore,
     finished(exchange, sent) {
-      finished.push({ exchange, sent, failure: exchange.record.failure });
+      finished.push({ exchange, sent, failure: exchange.record.failure, status: exchange.response?.status });
       for (const { count, resolve } of waiting) if (finished.length >= count) resolve();
     },
     tried: () => undefined,

@@ -12,8 +12,9 @@ export interface FailureSource {
 /**
  * Keeps the process alive when a promise rejects, or a callback throws, outside of everything that waits for
  * it. The observer is told, and a request whose plugin it was fails closed: it gets 500 if nothing was sent
- * yet and is cut otherwise; where the step's `on_error` is `continue`, it goes on. What cannot be traced to a plugin is a defect of the gateway: the observer is told
- * that too. Answers a function that takes the handlers off again.
+ * yet and is cut otherwise; where the step's `on_error` is `continue`, it goes on. What cannot be traced to a
+ * plugin is a defect of the gateway: the observer is told that too. Answers a function that takes the handlers
+ * off again.
  */
 export function installStrayFailureHandlers(
   observer: Pick<Observer, "strayFailure">,

@@ -1,5 +1,6 @@
 import type { ReadableStreamDefaultReader } from "node:stream/web";
 import type { HeaderList } from "./headers.ts";
+import { Joint } from "./joint.ts";
 
 /**
  * The bytes of a message, pulled by whoever needs them. Nobody reads ahead of the reader: a body that is
@@ -21,8 +22,9 @@ export interface Body {
   /** Starts over from the first byte, for another try; false where what was read is gone, which absence means too. */
   rewind?(): boolean;
   /**
-   * To be asked before the first `read`: true where nobody else will look at what `read` answers, so that its reader
-   * may free a chunk's memory when it is done with it, rather than leave it to the garbage collector. Absence means false.
+   * To be asked before the first `read`: true where nobody else will look at the whole buffer behind each chunk that
+   * `read` answers (`chunk.buffer`, of which the chunk may be a part), so that its reader may free that memory when it is
+   * done with the chunk, rather than leave it to the garbage collector. Absence means false.
    */
   own?(): boolean;
 }
@@ -66,10 +68,6 @@ export interface BodyProducer {
   cancelled(reason: unknown): void;
 }
 
-/** Pieces below this that wait together are joined: one that is kept by itself costs some hundred bytes besides. */
-const SMALL = 1_024;
-/** Bytes that are joined at most. */
-const JOINED = 8_192;
 /** Empty places at the front of a queue's list from which on they are cut off, once they are half of it. */
 const COMPACT_AT = 64;
 
@@ -86,9 +84,8 @@ export class BodyQueue implements Body {
   #chunks: (Uint8Array | undefined)[] = [];
   #head = 0;
   #buffered = 0;
-  /** The last of `#chunks` where small pieces are joined in it; `#joined` bytes of it are in use. */
-  #joint: Uint8Array | undefined;
-  #joined = 0;
+  /** The last of `#chunks`, where small pieces are joined in it. */
+  #joint: Joint | undefined;
   #paused = false;
   #read = false;
   #state: "open" | "ended" | "failed" | "cancelled" = "open";
@@ -124,7 +121,9 @@ export class BodyQueue implements Body {
       waiting.resolve(chunk);
       return;
     }
-    if (chunk.byteLength >= SMALL || !this.#join(chunk)) this.#add(chunk);
+    const joint = Joint.join(this.#chunks, this.#joint, chunk);
+    if (joint === undefined) this.#add(chunk);
+    else this.#joint = joint;
     this.#buffered += chunk.byteLength;
     if (!this.#paused && this.#buffered >= this.#highWaterMark) {
       this.#paused = true;
@@ -160,32 +159,10 @@ export class BodyQueue implements Body {
     this.#chunks.push(chunk);
   }
 
-  /** Adds a small piece to the one before it. @returns false where there is none that it could be added to */
-  #join(chunk: Uint8Array): boolean {
-    if (this.#head === this.#chunks.length) return false;
-    const last = this.#chunks.length - 1;
-    if (this.#joint === undefined) {
-      const before = this.#chunks[last]!;
-      if (before.byteLength >= SMALL) return false;
-      this.#joint = new Uint8Array(JOINED);
-      this.#joint.set(before);
-      this.#joined = before.byteLength;
-      this.#chunks[last] = this.#joint;
-    } else if (this.#joined + chunk.byteLength > JOINED) return false;
-    this.#joint.set(chunk, this.#joined);
-    this.#joined += chunk.byteLength;
-    return true;
-  }
-
   /** Nothing more is joined to the last chunk. */
   #closeJoint(): void {
-    const joint = this.#joint;
-    if (joint === undefined) return;
+    this.#joint?.close(this.#chunks);
     this.#joint = undefined;
-    // What is little used gives its memory back.
-    const used = this.#joined;
-    this.#chunks[this.#chunks.length - 1] =
-      used < JOINED / 2 ? joint.slice(0, used) : joint.subarray(0, used);
   }
 
   read(): Uint8Array | null | Promise<Uint8Array | null> {

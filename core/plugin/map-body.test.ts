@@ -1,3 +1,4 @@
+import { heapStats } from "bun:jsc";
 import { describe, expect, test } from "bun:test";
 import fc from "fast-check";
 import { type Body, BodyQueue, BytesBody, collect, HeaderList, mapBody } from "./index.ts";
@@ -67,6 +68,30 @@ describe("mapBody", () => {
     const body = mapBody(source, { chunk: (chunk) => chunk });
     void body.read();
     expect(reads).toBe(1);
+  });
+
+  test.each([false, true])("holds nothing of chunks that come to nothing (map is late: %p)", async (late) => {
+    let left = 20_000;
+    let promises = 0;
+    const source: Body = {
+      length: undefined,
+      trailers: undefined,
+      async read() {
+        await Promise.resolve();
+        if (--left === 0) {
+          Bun.gc(true);
+          promises = heapStats().objectTypeCounts["Promise"] ?? 0;
+        }
+        return left === 0 ? null : bytes("x");
+      },
+      cancel() {},
+    };
+    const body = mapBody(source, {
+      chunk: () => (late ? Promise.resolve(null) : null),
+      end: () => bytes("."),
+    });
+    expect(await text(body)).toBe(".");
+    expect(promises).toBeLessThan(5_000);
   });
 
   test("cancel reaches the source", () => {

@@ -41,9 +41,10 @@ class MappedBody implements Body {
     // Chunks that are at hand and come to nothing cost no promise and no stack.
     while (!this.#ended) {
       const next = this.#body.read();
-      if (next instanceof Promise) return next.then((chunk) => this.#mapped(chunk) ?? this.#goOn(chunk));
+      if (next instanceof Promise) return next.then((chunk) => this.#orNext(this.#mapped(chunk)));
       const piece = this.#mapped(next);
-      if (piece !== null || next === null) return piece;
+      if (piece instanceof Promise) return this.#orNext(piece);
+      if (piece !== null) return piece;
     }
     return null;
   }
@@ -52,8 +53,20 @@ class MappedBody implements Body {
     this.#body.cancel(reason);
   }
 
-  #goOn(chunk: Piece): Piece | Promise<Piece> {
-    return chunk === null ? null : this.read();
+  #orNext(piece: Piece | Promise<Piece>): Piece | Promise<Piece> {
+    if (piece instanceof Promise) return piece.then((made) => made ?? this.#next());
+    return piece ?? this.#next();
+  }
+
+  /** From the first chunk on that came to nothing late: a loop, or each of them would hold the promises before it. */
+  async #next(): Promise<Piece> {
+    let piece: Piece = null;
+    while (piece === null && !this.#ended) {
+      const next = this.#body.read();
+      const made = this.#mapped(next instanceof Promise ? await next : next);
+      piece = made instanceof Promise ? await made : made;
+    }
+    return piece;
   }
 
   /** Null where nothing comes of it. */
@@ -68,7 +81,7 @@ class MappedBody implements Body {
     }
     if (piece instanceof Promise) {
       return piece.then(
-        (made) => this.#some(made) ?? this.#goOn(chunk),
+        (made) => this.#some(made),
         (error: unknown) => {
           this.#broke(error);
           throw error;
