@@ -168,7 +168,8 @@ export function createForwarder(options: ForwarderOptions): Forwarder {
       record.upstreamWait += waited;
       attempt?.finish();
       const error = attempt?.overdue ?? SluiceError.from(thrown, "upstream_failed");
-      observer.tried(name, asked, 0, error.reason, waited / 1000);
+      // A client that leaves, or whose body breaks a limit, is no failure of the upstream.
+      observer.tried(name, asked, 0, error.owner === "upstream" ? error.reason : undefined, waited / 1000);
       const safe = attempt === undefined || !attempt.sent || isIdempotent(x.request.method);
       // With code `client_closed`, nobody waits for an answer any more.
       const wanted = error.code !== "client_closed" && error.reason !== "timeout.deadline";

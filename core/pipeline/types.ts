@@ -84,7 +84,8 @@ export interface Observer {
   started(exchange: GatewayExchange): void;
   /**
    * A try against a target has its answer's head, or has failed without one.
-   * @param reason the failure class, where it failed; `status` is 0 then.
+   * @param status 0 where there was no answer.
+   * @param reason the failure class, where the upstream failed; undefined where the try was given up for another reason.
    * @param seconds from choosing the target on.
    */
   tried(upstream: string, target: string, status: number, reason: string | undefined, seconds: number): void;

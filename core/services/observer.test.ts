@@ -177,3 +177,21 @@ test("the summary says the same in short", async () => {
     ...{ requests_total: 1, active_requests: 0, request_failures_total: 1, upstream_requests_total: 0 },
   });
 });
+
+test("a client that leaves is no failure of the upstream", async () => {
+  const gate = Promise.withResolvers<void>();
+  await using upstream = await fakeUpstream(async () => {
+    await gate.promise;
+    return new Response("late");
+  });
+  await using gateway = await testRuntime(yaml(upstream.url), { plugins: [throws, hostile] });
+  const client = await gateway.connect(gateway.address(), "GET /p/slow HTTP/1.1\r\nhost: h\r\n\r\n");
+  await upstream.received(1);
+  client.reset();
+  await gateway.request(1);
+  gate.resolve();
+  const text = await gateway.metrics();
+  expect(text).toMatch(/sluice_upstream_requests_total\{[^}]*status="cancelled"\} 1/);
+  expect(text).not.toMatch(/sluice_upstream_failures_total\{/);
+  expect(text).toMatch(/sluice_request_failures_total\{[^}]*failed="client",reason="client.gone"\} 1/);
+});

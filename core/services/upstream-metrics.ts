@@ -19,7 +19,7 @@ interface TargetCells {
 export function createUpstreamMetrics(metrics: MetricsRegistry): UpstreamMetrics {
   const requests = metrics.counterCells(
     "upstream_requests_total",
-    "Tries by outcome: a status or `failed`.",
+    "Tries by outcome: a status, `failed`, or `cancelled` for one that was given up on our side or the client's.",
     ["upstream", "target", "status"],
   );
   const waits = metrics.histogramCells(
@@ -52,10 +52,11 @@ export function createUpstreamMetrics(metrics: MetricsRegistry): UpstreamMetrics
   return {
     tried(upstream, target, status, reason, seconds) {
       const { byStatus, waits: wait } = cellsOf(upstream, target);
-      let cell = byStatus.get(status);
+      const outcome = status === 0 && reason === undefined ? GIVEN_UP : status;
+      let cell = byStatus.get(outcome);
       if (cell === undefined) {
-        cell = requests.cell(upstream, target, status === 0 ? "failed" : String(status));
-        byStatus.set(status, cell);
+        cell = requests.cell(upstream, target, wordFor(outcome));
+        byStatus.set(outcome, cell);
       }
       cell.value++;
       wait.observe(seconds);
@@ -65,4 +66,12 @@ export function createUpstreamMetrics(metrics: MetricsRegistry): UpstreamMetrics
       failures.cell(upstream, reason).value++;
     },
   };
+}
+
+/** Stands for a status: the try was given up, and the upstream has not failed. */
+const GIVEN_UP = -1;
+
+function wordFor(outcome: number): string {
+  if (outcome === GIVEN_UP) return "cancelled";
+  return outcome === 0 ? "failed" : String(outcome);
 }
