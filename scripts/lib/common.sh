@@ -46,3 +46,16 @@ compile_flags() {
     --define "SLUICE_COMMIT=\"$commit\"" --define "SLUICE_COMMIT_DATE=\"$commit_date\""
   )
 }
+
+# compile ENTRY OUT ARGUMENT…: compiles a binary with `flags` and these arguments. It is made in a directory of its own
+# and moved: a gateway that runs from the old file keeps it, nobody sees half a binary, and the maps of the pieces, which
+# are inside of it as well, stay behind.
+compile() {
+  local entry=$1 out=$2 beside code=0
+  shift 2
+  mkdir -p "$(dirname "$out")"
+  beside=$(mktemp -d "$(dirname "$out")/.build-XXXXXX")
+  bun build "${flags[@]}" "$@" "$entry" --outfile "$beside/sluice" && mv -f "$beside/sluice" "$out" || code=$?
+  rm -rf "$beside"
+  return "$code"
+}
