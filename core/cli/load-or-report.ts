@@ -17,15 +17,24 @@ export async function loadOrReport(file: string, terminal: Terminal): Promise<Lo
  * `loadOrReport` for commands that look at a configuration and run nothing: what a plugin's file leaves behind at its
  * top level is reported here. The configuration is given back; its plugins are not to be called.
  */
-export async function lookAt(file: string, terminal: Terminal): Promise<LoadedConfig["config"] | undefined> {
-  const contained = installStrayFailureHandlers(reportStrays(terminal));
-  try {
+export function lookAt(file: string, terminal: Terminal): Promise<LoadedConfig["config"] | undefined> {
+  return withStrays(terminal, async () => {
     const loaded = await loadOrReport(file, terminal);
-    // A rejection is told of when the turn that it happened in is over.
+    // Whose a rejection is must be known when it is told of.
     await setImmediate();
     loaded?.release();
     return loaded?.config;
+  });
+}
+
+/** Runs `work`, and tells of what plugins leave behind in it. */
+export async function withStrays<T>(terminal: Terminal, work: () => Promise<T>): Promise<T> {
+  const contained = installStrayFailureHandlers(reportStrays(terminal));
+  try {
+    return await work();
   } finally {
+    // A rejection is told of when the turn that it happened in is over.
+    await setImmediate();
     contained();
   }
 }

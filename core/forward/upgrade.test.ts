@@ -69,6 +69,19 @@ test.each(["client", "upstream"])("each direction has its own end; the %s ends f
   await until(() => upstream.seen().closed);
 });
 
+test("no timeout of the request holds for it", async () => {
+  using upstream = echoUpstream();
+  const timeouts = { firstByte: 1_000, idle: 1_000, request: 1_000 };
+  using gate = testGateway([{ path: "/*" }], { upstream: upstream.url, timeouts });
+  const client = await gate.connect(ASK);
+  await client.until("welcome");
+  await gate.clock.advance(600_000);
+  await client.send("still here");
+  await until(() => upstream.seen().text.endsWith("still here"));
+  upstream.socket.write("as am I");
+  await client.until("as am I");
+});
+
 test.each(["client", "upstream"])("the %s resets: the other side sees a broken connection", async (who) => {
   using upstream = echoUpstream();
   using gate = testGateway([{ path: "/*" }], { upstream: upstream.url });

@@ -1,6 +1,6 @@
 import { expect, test } from "bun:test";
 import { HeaderList, type SluiceError } from "sluice/plugin";
-import { eventually, type RawClient } from "../http1/test-server.ts";
+import { eventually, type RawClient, settled } from "../http1/test-server.ts";
 import {
   ACK,
   CONTINUATION,
@@ -398,11 +398,8 @@ test("a client with endless windows that reads nothing gets no more than the soc
   const more = frame(WINDOW_UPDATE, 0, 0, Buffer.of(0x7f, 0xfe, 0, 0));
   const requests = Array.from({ length: 20 }, (_, i) => headers(1 + 2 * i, get()));
   await client.send(Buffer.concat([hello(frame(SETTINGS, 0, 0, endless), more), ...requests]));
-  let before = -1;
-  while (pulled === 0 || pulled !== before) {
-    before = pulled;
-    await Bun.sleep(50);
-  }
+  await eventually(() => pulled > 0);
+  await settled(() => pulled);
   // 20 streams read ahead a little each; the rest is what kernels buffer.
   expect(pulled).toBeLessThan(30e6);
   const enough = pulled + 1e6;

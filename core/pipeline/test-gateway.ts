@@ -10,6 +10,7 @@ import type {
   StepConfig,
   TargetConfig,
   UpstreamConfig,
+  UpstreamTimeouts,
 } from "../../config/types.ts";
 import { createForwarder } from "../forward/forwarder.ts";
 import { bunSocketHandlers } from "../http1/bun-wire.ts";
@@ -49,6 +50,8 @@ export interface TestRoute {
 export interface TestGatewayOptions {
   /** URL of the upstream that routes go to. */
   readonly upstream?: string;
+  /** The upstream's, where they differ from the usual ones. */
+  readonly timeouts?: Partial<UpstreamTimeouts>;
   readonly probes?: Probes;
   readonly ready?: () => boolean;
   readonly trustedProxies?: readonly string[];
@@ -112,7 +115,7 @@ export function testGateway(routes: readonly TestRoute[], options: TestGatewayOp
 
   const closers: (() => unknown)[] = [];
   const upstreams = createUpstreams(
-    options.upstream === undefined ? [] : [upstreamConfig(options.upstream, options.maxConnections)],
+    options.upstream === undefined ? [] : [upstreamConfig(options.upstream, options)],
     {
       ...{ clock, random, log },
       keep(_key, create, close) {
@@ -235,7 +238,10 @@ function readyStep(given: TestStep | StepHandler, index: number): ReadyStep {
   return { config, instance };
 }
 
-function upstreamConfig(text: string, maxConnections = 64): UpstreamConfig {
+function upstreamConfig(
+  text: string,
+  { maxConnections = 64, timeouts }: Pick<TestGatewayOptions, "maxConnections" | "timeouts">,
+): UpstreamConfig {
   const url = new URL(text);
   const target: TargetConfig = {
     ...{ url: text, scheme: "http", host: url.hostname, port: Number(url.port) },
@@ -243,7 +249,7 @@ function upstreamConfig(text: string, maxConnections = 64): UpstreamConfig {
   };
   return {
     ...{ name: "u", kind: "http", protocol: "http1", targets: [target], balance: "round-robin" },
-    timeouts: { connect: 5_000, firstByte: 60_000, idle: 300_000, request: undefined },
+    timeouts: { connect: 5_000, firstByte: 60_000, idle: 300_000, request: undefined, ...timeouts },
     pool: { maxConnections, idleTimeout: 60_000, maxPending: 64 },
     ...{ tls: undefined, health: undefined, retries: undefined, place: PLACE },
   };

@@ -1,4 +1,5 @@
 import { BytesBody, type Clock, collect, type ExchangeResponse } from "sluice/plugin";
+import { isGrpcType } from "../http2/grpc-type.ts";
 import { isConnectStream } from "./call-protocol.ts";
 import type { HttpExchange } from "./exchange.ts";
 import { rpcError } from "./rpc-error.ts";
@@ -51,7 +52,7 @@ async function convert(
 
 function speaks(exchange: HttpExchange, response: ExchangeResponse): boolean {
   const type = typeOf(response);
-  if (exchange.protocol === "grpc") return /^application\/grpc(?:$|[+;])/i.test(type);
+  if (exchange.protocol === "grpc") return isGrpcType(type);
   if (exchange.protocol === "grpc-web") return /^application\/grpc-web/i.test(type);
   return isConnectUnary(exchange) ? response.status < 400 : /^application\/connect\+/i.test(type);
 }

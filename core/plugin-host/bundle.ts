@@ -99,17 +99,17 @@ type BuildLog = Awaited<ReturnType<typeof Bun.build>>["logs"][number];
 
 function buildFailure(path: string, logs: readonly BuildLog[]): PluginLoadError {
   const errors = logs.filter((log) => log.level === "error");
-  const files = new Set([path]);
-  const [first] = errors.map(({ position, message }) => {
-    if (position !== null) files.add(position.file);
-    const place = position === null ? path : `${position.file}:${position.line}:${position.column}`;
-    return `${place}: ${TOP_LEVEL_AWAIT.test(message) ? NO_TOP_LEVEL_AWAIT : message.replace(ADVICE, "")}`;
-  });
+  const files = [...new Set([path, ...errors.flatMap(({ position }) => position?.file ?? [])])];
+  const [first, ...others] = errors;
+  if (first === undefined) return new PluginLoadError(path, `${path}: cannot be bundled`, { files });
   // One mistake brings others in its train; the first is the one to mend.
-  const more = errors.length > 1 ? ` (and ${errors.length - 1} more)` : "";
-  return new PluginLoadError(path, first === undefined ? `${path}: cannot be bundled` : first + more, {
-    files: [...files],
-  });
+  const more = others.length > 0 ? ` (and ${others.length} more)` : "";
+  return new PluginLoadError(path, wordsOf(path, first) + more, { files });
+}
+
+function wordsOf(path: string, { position, message }: BuildLog): string {
+  const place = position === null ? path : `${position.file}:${position.line}:${position.column}`;
+  return `${place}: ${TOP_LEVEL_AWAIT.test(message) ? NO_TOP_LEVEL_AWAIT : message.replace(ADVICE, "")}`;
 }
 
 const NO_TOP_LEVEL_AWAIT =

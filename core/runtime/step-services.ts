@@ -4,6 +4,7 @@ import type { StepConfig } from "../../config/types.ts";
 import type { KeepScope } from "../services/keep.ts";
 import type { RootLog } from "../services/log.ts";
 import type { MetricsRegistry } from "../services/metrics.ts";
+import { plainFetch } from "../services/plain-fetch.ts";
 
 /** What the process shares with every step. */
 export interface SharedServices {
@@ -33,9 +34,4 @@ export function stepServices(
     resolvePath: (path) => resolve(base, path),
     keep: (key, create, close) => scope.keep(`plugin:${step.plugin}:${key}`, create, close),
   };
-}
-
-/** fetch as an operator expects it of a server: what is configured is what is asked, whatever HTTP_PROXY says. */
-function plainFetch(input: string | URL | Request, init: RequestInit = {}): Promise<Response> {
-  return fetch(input, { redirect: "manual", proxy: false, ...init });
 }

@@ -1,7 +1,8 @@
 import { type Clock, CONSUMER, SluiceError, TENANT, TRACE_ID } from "sluice/plugin";
 import type { Rejection, Sent } from "../listener/inbound.ts";
 import type { GatewayExchange } from "../pipeline/types.ts";
-import { isSecretName, MASK, maskQuery, maskText } from "./mask.ts";
+import { MASK } from "../../config/secrets.ts";
+import { isSecretName, maskQuery, maskText } from "./mask.ts";
 
 /** Longest piece of a client's text that a line carries. */
 const MAX_TEXT = 512;

@@ -1,7 +1,5 @@
 import { HeaderList } from "sluice/plugin";
-
-/** What stands for a value that nobody may read. */
-export const MASK = "***";
+import { isSecretKey, MASK, maskUserInfo } from "../../config/secrets.ts";
 
 /** Longest text of a log field, in UTF-16 units. */
 const MAX_TEXT = 16_384;
@@ -13,15 +11,14 @@ const MAX_VALUES = 2_000;
 /** Stands for what threw when it was looked at. */
 const UNREADABLE = "(unreadable)";
 
-// Whole words at a name's end, so that `token_count` of a usage report is no secret and `admin_token` is one.
-const SECRET_NAME =
-  /(^|[-_.])(authorization|cookies?|set-cookie|password|passwd|passphrase|pwd|secrets?|token|jwt|api[-_]?key|apikey|credentials?|(private|access)[-_]?key|session|signature)$/i;
+// What traffic and plugins' fields call their secrets beside what a configuration does.
+const SECRET_FIELD = /(^|[-_.])(cookies|pwd|jwt|access[-_]?key|session|signature)$/i;
 
-/** Whether a header, query or configuration key of that name holds a secret. */
+/** Whether a header, a query parameter or a log field of that name holds a secret. */
 export function isSecretName(name: string): boolean {
-  if (SECRET_NAME.test(name)) return true;
+  if (isSecretKey(name) || SECRET_FIELD.test(name)) return true;
   // `accessToken` has two words.
-  return /[a-z\d][A-Z]/.test(name) && SECRET_NAME.test(name.replace(/([a-z\d])(?=[A-Z])/g, "$1-"));
+  return /[a-z\d][A-Z]/.test(name) && isSecretName(name.replace(/([a-z\d])(?=[A-Z])/g, "$1-"));
 }
 
 /**
@@ -144,7 +141,7 @@ export function maskText(text: string): string {
 function maskUrl(word: string): string {
   const scheme = word.indexOf("://");
   if (scheme === -1) return word;
-  const plain = word.replace(/:\/\/[^/?#]*@/g, `://${MASK}@`);
+  const plain = maskUserInfo(word);
   const at = plain.slice(scheme).search(/[?#]/);
   if (at === -1) return plain;
   const rest = plain.slice(scheme + at);

@@ -2,6 +2,7 @@ import type { Log, Metrics, Services, Upstreams, UpstreamView } from "sluice/plu
 import { isAbsolute, resolve } from "node:path";
 import { createFakeClock, type FakeClock } from "./fake-clock.ts";
 import { createSeededRandom } from "./seeded-random.ts";
+import { plainFetch } from "../services/plain-fetch.ts";
 
 /** One line of a {@link MemoryLog}. */
 export interface LogLine {
@@ -51,7 +52,7 @@ export function createTestServices(overrides?: Partial<Services>): Services {
     log: createMemoryLog(),
     metrics: createMemoryMetrics(),
     upstreams: fixedUpstreams([]),
-    fetch: (input, init) => fetch(input, { redirect: "manual", ...init }),
+    fetch: plainFetch,
     step: "test[0]",
     resolvePath: (path) => (isAbsolute(path) ? path : resolve(path)),
     keep<T>(key: string, create: () => T): T {

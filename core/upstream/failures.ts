@@ -75,6 +75,13 @@ export function unsendable(error: unknown): SluiceError {
   return SluiceError.from(error, "internal", "request");
 }
 
+/** The request's body is longer or shorter than it announced: reason `request_body`. */
+export function wrongLength(announced: number): SluiceError {
+  return new SluiceError("internal", `the request's body is not the ${announced} bytes that were announced`, {
+    reason: "request_body",
+  });
+}
+
 // OpenSSL's verification names, Node's own TLS names, and EPROTO for an alert or a record that does not decrypt.
 const TLS_CODE =
   /^(?:ERR_TLS|ERR_SSL|EPROTO$|CERT_|UNABLE_TO_|DEPTH_ZERO|SELF_SIGNED|CRL_|INVALID_CA|PATH_LENGTH|HOSTNAME_MISMATCH)/;

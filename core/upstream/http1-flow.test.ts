@@ -3,6 +3,7 @@ import { createServer } from "node:http";
 import type { AddressInfo } from "node:net";
 import { BytesBody, HeaderList, SluiceError } from "sluice/plugin";
 import { createFakeClock } from "sluice/testing";
+import { settled } from "../http1/test-server.ts";
 import { answering, failure, http1, ManualBody, OK, outbound, peer, textOf, until } from "./test-kit.ts";
 
 /* Uploads, back-pressure, cancellation and timeouts over HTTP/1.1. */
@@ -86,8 +87,7 @@ test("an upload of 64 MiB to a peer that does not read is held back, and arrives
   const connection = await upstream.connection(0);
   connection.pause();
   // Nothing moves any more once the kernel's buffers are full.
-  for (let before = -1; before !== handed; await Bun.sleep(50)) before = handed;
-  expect(handed).toBeLessThan(24);
+  expect(await settled(() => handed)).toBeLessThan(24);
   connection.resume();
   await until(() => connection.bytes > 64 * MEBIBYTE.length);
   connection.write(OK);
@@ -104,8 +104,7 @@ test("an answer that nobody reads is not fetched: the upstream is held back", as
   connection.write(`HTTP/1.1 200 OK\r\ncontent-length: ${64 * MEBIBYTE.length}\r\n\r\n`);
   for (let i = 0; i < 64; i++) connection.write(MEBIBYTE);
   const answer = await pending;
-  for (let before = -1; before !== connection.unsent; await Bun.sleep(50)) before = connection.unsent;
-  expect(connection.unsent).toBeGreaterThan(32 * MEBIBYTE.length);
+  expect(await settled(() => connection.unsent)).toBeGreaterThan(32 * MEBIBYTE.length);
   let total = 0;
   for (;;) {
     const chunk = await answer.body!.read();
@@ -279,9 +278,7 @@ test("a reader that takes its time is no silence of the upstream", async () => {
   const transport = http1({ port: upstream.port, clock });
   const answer = await transport.request(outbound({ timeouts: { idle: 1_000 } }));
   // Long enough for the queue to fill and the connection to be paused.
-  for (let left = -1; left !== upstream.connections[0]?.unsent; await Bun.sleep(20)) {
-    left = upstream.connections[0]?.unsent ?? 0;
-  }
+  await settled(() => upstream.connections[0]?.unsent ?? 0);
   await clock.advance(60_000);
   expect((await textOf(answer)).length).toBe(body.length);
   transport.close();
@@ -295,7 +292,7 @@ test("a peer that stops to take the request is timeout.idle", async () => {
   const body = { length: undefined, trailers: undefined, read: () => (handed++, MEBIBYTE), cancel() {} };
   const failed = failure(transport.request(outbound({ method: "PUT", body, timeouts: { idle: 1_000 } })));
   (await upstream.connection(0)).pause();
-  for (let before = -1; before !== handed; await Bun.sleep(50)) before = handed;
+  await settled(() => handed);
   await clock.advance(1_200);
   expect((await failed).reason).toBe("timeout.idle");
 });

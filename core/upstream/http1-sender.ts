@@ -1,4 +1,4 @@
-import { type Body, type Clock, SluiceError } from "sluice/plugin";
+import type { Body, Clock } from "sluice/plugin";
 import {
   CHUNKED,
   encodeChunk,
@@ -10,6 +10,7 @@ import {
   WireWriter,
 } from "../http1/index.ts";
 import type { Call } from "./call.ts";
+import { wrongLength } from "./failures.ts";
 
 /** Whom a {@link RequestSender} tells how it went. */
 export interface SenderOwner {
@@ -206,10 +207,4 @@ function connectionOf({ headers, upgrade }: Call["request"]): string {
 // RFC 9110 §8.6: a method that gives content a meaning says so even where there is none.
 function framingOfNone(method: string): Framing {
   return method === "POST" || method === "PUT" || method === "PATCH" ? 0 : NO_BODY;
-}
-
-function wrongLength(announced: number): SluiceError {
-  return new SluiceError("internal", `the request's body is not the ${announced} bytes that were announced`, {
-    reason: "request_body",
-  });
 }

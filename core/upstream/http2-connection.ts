@@ -22,7 +22,8 @@ import {
 import type { Call } from "./call.ts";
 import type { Dialled } from "./dial.ts";
 import { broken, malformed, openingFailed, unsendable, WrongProtocol } from "./failures.ts";
-import { headOf, Http2Stream, STREAM_WINDOW, type StreamHost } from "./http2-stream.ts";
+import { headOf } from "./http2-head.ts";
+import { Http2Stream, STREAM_WINDOW, type StreamHost } from "./http2-stream.ts";
 import { ANSWER_LIMITS, TCP_KEEPALIVE } from "./limits.ts";
 import { type Pool, type PooledConnection, PoolNotes } from "./pool.ts";
 

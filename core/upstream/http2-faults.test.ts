@@ -1,6 +1,7 @@
 import { expect, test } from "bun:test";
 import { BytesBody, SluiceError } from "sluice/plugin";
 import { createFakeClock } from "sluice/testing";
+import { settled } from "../http1/test-server.ts";
 import {
   CANCEL,
   DATA,
@@ -354,9 +355,8 @@ test("an upload is held back by the peer's window", async () => {
   const request = outbound({ method: "PUT", body });
   const failed = failure(transport.request(request));
   await (await upstream.session(0)).frame(({ type }) => type === DATA);
-  for (let before = -1; before !== handed; await Bun.sleep(20)) before = handed;
   // The default window of 65,535 bytes, and what the stream itself holds.
-  expect(handed).toBeLessThan(16);
+  expect(await settled(() => handed)).toBeLessThan(16);
   request.give(new Error("enough"));
   await failed;
   transport.close();
@@ -378,7 +378,7 @@ test("an answer that nobody reads is not fetched: the windows stay closed", asyn
   // As much as the stream's window of 256 KiB allows.
   for (let i = 0; i < 16; i++) session.data(1, "z".repeat(16_384));
   const answer = await pending;
-  await Bun.sleep(30);
+  await settled(() => session.frames.length);
   expect(session.frames.some(({ type, stream }) => type === 8 && stream === 1)).toBe(false);
   // The others are not held up.
   expect(await textOf(await transport.request(outbound()))).toBe("quick");

@@ -1,4 +1,5 @@
-import { type Body, type BodyProducer, BodyQueue, type HeaderList } from "sluice/plugin";
+import type { Body, BodyProducer, BodyQueue, HeaderList } from "sluice/plugin";
+import { OwnedMemory } from "../http1/index.ts";
 import {
   CANCEL,
   FLOW_CONTROL_ERROR,
@@ -8,9 +9,10 @@ import {
   REFUSED_STREAM,
 } from "../http2/index.ts";
 import { uncheckedHeaders } from "../plugin/headers.ts";
-import { OwnedMemory } from "../http1/index.ts";
 import type { Call, CallRunner } from "./call.ts";
-import { abandoned, broken, malformed, timedOut, unsendable } from "./failures.ts";
+import { abandoned, broken, malformed, timedOut, unsendable, wrongLength } from "./failures.ts";
+import { AnswerQueue } from "./http2-answer-queue.ts";
+import { statusOf } from "./http2-head.ts";
 
 /** What a peer may send on a stream before its reader has taken it; the reader's queue comes on top. */
 export const STREAM_WINDOW = 262_144;
@@ -352,79 +354,4 @@ export class Http2Stream implements CallRunner, BodyProducer {
   }
 }
 
-/**
- * An answer's body. Its pieces lie in what the socket handed on, side by side with those of other answers: who wants
- * to free them gets copies.
- */
-class AnswerQueue extends BodyQueue {
-  #copies = false;
-
-  override own(): boolean {
-    const owns = super.own();
-    if (owns) this.#copies = true;
-    return owns;
-  }
-
-  override read(): Uint8Array | null | Promise<Uint8Array | null> {
-    const next = super.read();
-    if (!this.#copies) return next;
-    return next instanceof Promise ? next.then(copyOf) : copyOf(next);
-  }
-}
-
-function copyOf(chunk: Uint8Array | null): Uint8Array | null {
-  return chunk && Buffer.from(chunk);
-}
-
 const EMPTY = new Uint8Array(0);
-
-function wrongLength(announced: number): RangeError {
-  return new RangeError(`the request's body is not the ${announced} bytes that were announced`);
-}
-
-// What a plugin or a rewrite made of a target must not become another one behind the next hop.
-const UNSAFE = /[^\x21-\x7e]/;
-
-/**
- * A request's head: pseudo-fields first (RFC 9113 §8.3), then the fields as they are.
- * @throws TypeError for white space, a control byte or non-ASCII in method, target or authority; RangeError where
- * a body that is at hand is not what it announced
- */
-export function headOf(call: Call): string[] {
-  const { method, scheme, authority, target, headers, body } = call.request;
-  if (UNSAFE.test(target) || UNSAFE.test(method) || UNSAFE.test(authority)) {
-    throw new TypeError("a byte that may not stand in :path, :method or :authority");
-  }
-  if (call.whole && body?.length !== undefined && body.length !== (call.bytes?.byteLength ?? 0)) {
-    throw wrongLength(body.length);
-  }
-  const flat = [":method", method, ":scheme", scheme, ":authority", authority, ":path", target];
-  const fields = headers.flat;
-  for (let i = 0; i < fields.length; i += 2) {
-    const name = fields[i]!;
-    if (!CONNECTION_SPECIFIC.has(name) && !OURS.has(name)) flat.push(name, fields[i + 1]!);
-  }
-  if (body?.length !== undefined) flat.push("content-length", String(body.length));
-  return flat;
-}
-
-/** The status, where `:status` stands first and is the only pseudo-field, and nothing is of HTTP/1.1 (RFC 9113 §8.2.2). */
-function statusOf(flat: readonly string[]): number | undefined {
-  if (flat[0] !== ":status" || !/^[1-9]\d\d$/.test(flat[1]!)) return undefined;
-  for (let i = 2; i < flat.length; i += 2) {
-    const name = flat[i]!;
-    if (name.charCodeAt(0) === 58 || CONNECTION_SPECIFIC.has(name)) return undefined;
-  }
-  return Number(flat[1]);
-}
-
-/** What the transport says itself. */
-const OURS: ReadonlySet<string> = new Set(["host", "content-length"]);
-
-const CONNECTION_SPECIFIC: ReadonlySet<string> = new Set([
-  "connection",
-  "keep-alive",
-  "proxy-connection",
-  "transfer-encoding",
-  "upgrade",
-]);

@@ -11,22 +11,22 @@ import { formatProblem, readDocument, validateDocument } from "../config/index.t
  * example that the gateway accepts.
  */
 
-const folders = [...new Bun.Glob("*/plugin.ts").scanSync(import.meta.dir)]
-  .map((path) => path.split("/")[0]!)
-  .sort();
+const PLUGINS = join(import.meta.dir, "../plugins");
+
+const folders = [...new Bun.Glob("*/plugin.ts").scanSync(PLUGINS)].map((path) => path.split("/")[0]!).sort();
 const plugins = new Map<string, AnyPlugin>();
 
 beforeAll(async () => {
   for (const folder of folders) {
-    const module = (await import(join(import.meta.dir, folder, "plugin.ts"))) as { default: AnyPlugin };
+    const module = (await import(join(PLUGINS, folder, "plugin.ts"))) as { default: AnyPlugin };
     plugins.set(folder, module.default);
   }
 });
 
-const readme = (folder: string): string => readFileSync(join(import.meta.dir, folder, "README.md"), "utf8");
+const readme = (folder: string): string => readFileSync(join(PLUGINS, folder, "README.md"), "utf8");
 
 test("index.ts lists every folder's plugin", async () => {
-  const index: unknown = await import(join(import.meta.dir, "index.ts"));
+  const index: unknown = await import(join(PLUGINS, "index.ts"));
   const { BUILT_IN_PLUGINS } = index as { BUILT_IN_PLUGINS: readonly AnyPlugin[] };
   expect(BUILT_IN_PLUGINS.map((plugin) => plugin.name).sort()).toEqual(folders);
   expect([...BUILT_IN_PLUGINS].sort(byName)).toEqual([...plugins.values()].sort(byName));
