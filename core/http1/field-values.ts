@@ -1,15 +1,16 @@
+import { TOKEN } from "sluice/plugin";
+
 /** The few field values that a codec must understand itself. */
 
 /** Options in `Connection` that matter to a codec, as bits. */
 export const OPTION = { close: 1, keepAlive: 2, upgrade: 4 } as const;
 
-const TOKEN = "[!#$%&'*+\\-.^_`|~0-9A-Za-z]+";
-const PROTOCOL = `${TOKEN}(?:/${TOKEN})?`;
-const PROTOCOLS = new RegExp(`^${PROTOCOL}(?:[ \\t]*,[ \\t]*${PROTOCOL})*$`);
-
 /** Whether an `Upgrade` value names protocols, as RFC 9110 §7.8 writes them. */
 export function isProtocols(value: string): boolean {
-  return PROTOCOLS.test(value);
+  return listOf(value).every((protocol) => {
+    const parts = protocol.split("/");
+    return parts.length <= 2 && parts.every((part) => TOKEN.test(part));
+  });
 }
 
 /** Which of {@link OPTION} a `Connection` value names (RFC 9110 §7.6.1: a list of tokens, any case). */
