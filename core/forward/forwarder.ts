@@ -41,9 +41,9 @@ export interface Forwarder {
    * A request that `Max-Forwards` lets go no further is answered here (RFC 9110 §7.6.2).
    *
    * `x.request` is expected in normal form and admitted (`normalizeTarget`, `admitRequestHeaders`).
-   * @throws SluiceError the last candidate's failure.
+   * @throws SluiceError (or rejects with it) the last candidate's failure.
    */
-  forward(x: GatewayExchange): Promise<void>;
+  forward(x: GatewayExchange): Promise<void> | undefined;
 }
 
 /** What a failed candidate leaves behind. */
@@ -62,19 +62,21 @@ export function createForwarder(options: ForwarderOptions): Forwarder {
   const deps = { clock, sweep, observer };
   const shared = { rules, sweep };
 
-  async function forward(x: GatewayExchange): Promise<void> {
+  function forward(x: GatewayExchange): Promise<void> | undefined {
     const { request, candidates } = x;
     const lastHop = answerOfLastHop(request);
     x.response = lastHop;
-    if (lastHop !== undefined) return;
+    if (lastHop !== undefined) return undefined;
     const only = candidates.length === 1 ? candidates[0]! : undefined;
-    const failure =
-      only !== undefined && only.prepare === undefined && only.accept === undefined
-        ? await ask(x, only.upstream)
-        : await tryInTurn(x, candidates, new RequestState(request));
-    if (failure === undefined) return;
-    if (failure.step !== undefined) x.record.failedStep = failure.step;
-    throw failure.error;
+    if (only !== undefined && only.prepare === undefined && only.accept === undefined) {
+      const asked = ask(x, only.upstream);
+      if (asked instanceof Promise) return asked.then(raise);
+      throw asked.error;
+    }
+    return tryInTurn(x, candidates, new RequestState(request)).then((failure) => {
+      if (failure?.step !== undefined) x.record.failedStep = failure.step;
+      raise(failure);
+    });
   }
 
   /** @param state with which each candidate begins. */
@@ -137,7 +139,8 @@ export function createForwarder(options: ForwarderOptions): Forwarder {
     return afterCandidate(x, refused);
   }
 
-  async function ask(x: GatewayExchange, name: string): Promise<Failure | undefined> {
+  /** Without `async`: each layer of it costs every request, and a failure at once is rare. */
+  function ask(x: GatewayExchange, name: string): Promise<Failure | undefined> | Failure {
     const { record } = x;
     const upstream = upstreams.get(name);
     if (upstream === undefined) return { error: unknownUpstream(), movesOn: true };
@@ -148,7 +151,18 @@ export function createForwarder(options: ForwarderOptions): Forwarder {
     const { protocol, timeouts } = upstream.config;
     let attempt: Attempt | undefined;
     let asked = "";
-    let answer: UpstreamAnswer;
+    const failed = (thrown: unknown): Failure => {
+      const waited = clock.monotonic() - begun;
+      record.upstreamWait += waited;
+      attempt?.finish();
+      const error = attempt?.overdue ?? SluiceError.from(thrown, "upstream_failed");
+      // A client that leaves, or whose body breaks a limit, is no failure of the upstream.
+      observer.tried(name, asked, 0, error.owner === "upstream" ? error.reason : undefined, waited / 1000);
+      const safe = attempt === undefined || !attempt.sent || isIdempotent(x.request.method);
+      // With code `client_closed`, nobody waits for an answer any more.
+      const wanted = error.code !== "client_closed" && error.reason !== "timeout.deadline";
+      return { error, movesOn: safe && wanted };
+    };
     try {
       const target = upstream.pick();
       record.upstream = name;
@@ -161,34 +175,30 @@ export function createForwarder(options: ForwarderOptions): Forwarder {
       if (x.protocol === "grpc") x.inbound.bodyMayRest = !overHttp1;
       const headers = rules.request(x, upgrade?.protocol);
       if (x.protocol !== "http") sendTimeout(x, headers, begun);
-      attempt = new Attempt(x, target, timeouts, headers, upgrade, expiresAt, shared);
-      answer = await target.transport.request(attempt);
+      const made = (attempt = new Attempt(x, target, timeouts, headers, upgrade, expiresAt, shared));
+      return target.transport.request(made).then((answer) => {
+        const waited = clock.monotonic() - begun;
+        record.upstreamWait += waited;
+        record.upstreamStatus = answer.status;
+        observer.tried(name, asked, answer.status, undefined, waited / 1000);
+        take(x, made, answer, overHttp1 ? "1.1" : "2");
+        return undefined;
+      }, failed);
     } catch (thrown) {
-      const waited = clock.monotonic() - begun;
-      record.upstreamWait += waited;
-      attempt?.finish();
-      const error = attempt?.overdue ?? SluiceError.from(thrown, "upstream_failed");
-      // A client that leaves, or whose body breaks a limit, is no failure of the upstream.
-      observer.tried(name, asked, 0, error.owner === "upstream" ? error.reason : undefined, waited / 1000);
-      const safe = attempt === undefined || !attempt.sent || isIdempotent(x.request.method);
-      // With code `client_closed`, nobody waits for an answer any more.
-      const wanted = error.code !== "client_closed" && error.reason !== "timeout.deadline";
-      return { error, movesOn: safe && wanted };
+      return failed(thrown);
     }
-    const waited = clock.monotonic() - begun;
-    record.upstreamWait += waited;
+  }
 
+  /** The upstream's answer becomes the exchange's. */
+  function take(x: GatewayExchange, attempt: Attempt, answer: UpstreamAnswer, version: "1.1" | "2"): void {
     const { status, headers } = answer;
-    record.upstreamStatus = status;
-    observer.tried(name, asked, status, undefined, waited / 1000);
     if (status === 101) attempt.switched();
-    rules.response(status, headers, protocol === "http1" ? "1.1" : "2");
+    rules.response(status, headers, version);
     let { body } = answer;
     // What came whole with its head is the upstream's no longer.
     if (body === null || body instanceof BytesBody) attempt.finish();
     else body = attempt.answer = new AnswerBody(body, attempt, x.protocol === "grpc");
     x.response = { status, headers, body, source: "upstream" };
-    return undefined;
   }
 
   function reportMove(x: GatewayExchange, from: Candidate, error: SluiceError): void {
@@ -199,6 +209,10 @@ export function createForwarder(options: ForwarderOptions): Forwarder {
   }
 
   return { forward };
+}
+
+function raise(failure: Failure | undefined): void {
+  if (failure !== undefined) throw failure.error;
 }
 
 /** The client's offer to go on in another protocol, as the steps have left it; its bytes are counted. */

@@ -12,7 +12,8 @@ import { deadlinePassed } from "../pipeline/call-deadline.ts";
 import { createDeadlineSweep } from "../pipeline/deadline-sweep.ts";
 import { HttpExchange } from "../pipeline/exchange.ts";
 import { createUpstreams, type Upstream } from "../upstream/index.ts";
-import { createForwarder, type Forwarder } from "./forwarder.ts";
+import type { GatewayExchange } from "../pipeline/types.ts";
+import { createForwarder } from "./forwarder.ts";
 import type { Observer } from "../pipeline/types.ts";
 
 /** One upstream of a test: where its target is, and what differs from the defaults. */
@@ -25,7 +26,7 @@ export interface TestUpstream {
 
 /** A forwarder over real transports, in front of real sockets, under a clock that stands still. */
 export interface Harness extends AsyncDisposable {
-  readonly forwarder: Forwarder;
+  readonly forwarder: { forward(x: GatewayExchange): Promise<void> };
   readonly clock: FakeClock;
   readonly log: MemoryLog;
   /** What the observer was told of tries: upstream, target, status, failure class, seconds. */
@@ -90,15 +91,17 @@ export function harness(upstreams: Readonly<Record<string, TestUpstream>>): Harn
       },
     },
   );
+  const forwarder = createForwarder({
+    ...{ upstreams: set, clock, log, pseudonym: "gate-1" },
+    observer: {
+      tried: (...tried) => void tries.push(tried),
+      stepFinished: (step, _route, seconds, outcome) =>
+        void stepsFinished.push({ step: step.config.key, ms: Math.round(seconds * 1000), outcome }),
+    },
+  });
   return {
-    forwarder: createForwarder({
-      ...{ upstreams: set, clock, log, pseudonym: "gate-1" },
-      observer: {
-        tried: (...tried) => void tries.push(tried),
-        stepFinished: (step, _route, seconds, outcome) =>
-          void stepsFinished.push({ step: step.config.key, ms: Math.round(seconds * 1000), outcome }),
-      },
-    }),
+    // A failure at once may be thrown: here it rejects.
+    forwarder: { forward: async (x) => forwarder.forward(x) },
     clock,
     log,
     tries,

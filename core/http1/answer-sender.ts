@@ -3,7 +3,7 @@ import type { HttpDate } from "../listener/http-date.ts";
 import type { Sent } from "../listener/inbound.ts";
 import { planAnswer } from "./answer-plan.ts";
 import { type AnswerOwner, AnswerStream, wrongLength } from "./answer-stream.ts";
-import { encodeResponse } from "./encoder.ts";
+import { copyOf, encodeResponse } from "./encoder.ts";
 import { NO_BODY } from "./framing.ts";
 import type { Http1Inbound } from "./http1-inbound.ts";
 import type { WireWriter } from "./wire-writer.ts";
@@ -52,7 +52,7 @@ export class AnswerSender implements AnswerOwner {
     return this.#settle !== undefined && (this.#stream === undefined || this.#stream.ended);
   }
 
-  send(inbound: Http1Inbound, status: number, headers: HeaderList, body: Body | null): Promise<Sent> {
+  send(inbound: Http1Inbound, status: number, headers: HeaderList, body: Body | null): Sent | Promise<Sent> {
     this.#firstByteAt = this.#clock.monotonic();
     if (!(status >= 200 && status <= 999 && Number.isInteger(status))) {
       const error = new SluiceError("internal", `${status} is not the status of a final answer`);
@@ -72,7 +72,7 @@ export class AnswerSender implements AnswerOwner {
     };
     if (bodiless) {
       body?.cancel();
-      this.#writer.write(encodeResponse(parts));
+      this.#writer.writeOnce(encodeResponse(parts));
       return this.#written(0);
     }
     if (atHand) {
@@ -80,20 +80,20 @@ export class AnswerSender implements AnswerOwner {
       // It was read before: a head that promises it would take the next answer's bytes for it.
       if (bytes.byteLength !== plan.framing) return this.#unsendable(body, wrongLength(plan.framing));
       const together = bytes.byteLength <= ONE_WRITE;
-      this.#writer.write(encodeResponse(parts, together ? bytes : undefined));
+      this.#writer.writeOnce(encodeResponse(parts, together ? bytes : undefined));
       if (!together) this.#writer.write(bytes);
       return this.#written(bytes.byteLength);
     }
     const sent = this.#unsettled();
     this.#stream = new AnswerStream(this, this.#writer, body, plan.framing);
-    this.#stream.start(encodeResponse(parts));
+    this.#stream.start(copyOf(encodeResponse(parts)));
     return sent;
   }
 
   /** A 1xx. RFC 9110 §15.2: none to HTTP/1.0; one that would have to wait for the wire helps nobody. */
   inform(inbound: Http1Inbound, status: number, headers: HeaderList): void {
     if (inbound.httpVersion === "1.0" || this.#writer.blocked || status <= 101 || status > 199) return;
-    this.#writer.write(encodeResponse({ status, headers, framing: NO_BODY, connection: "", date: "" }));
+    this.#writer.writeOnce(encodeResponse({ status, headers, framing: NO_BODY, connection: "", date: "" }));
   }
 
   /** Leave to send the request's body; nothing once an answer was begun. */
@@ -110,7 +110,7 @@ export class AnswerSender implements AnswerOwner {
       connection: "close",
       date: this.#date.value(),
     };
-    this.#writer.write(encodeResponse(parts, bodiless ? undefined : body));
+    this.#writer.writeOnce(encodeResponse(parts, bodiless ? undefined : body));
   }
 
   /** Nothing waits for the wire any more. */
@@ -141,7 +141,7 @@ export class AnswerSender implements AnswerOwner {
   }
 
   /** Every byte was written; the wire may still hold some up. */
-  #written(bytes: number): Promise<Sent> {
+  #written(bytes: number): Sent | Promise<Sent> {
     if (this.#writer.blocked || this.#writer.closed) {
       this.#bytes = bytes;
       const sent = this.#unsettled();
@@ -150,14 +150,14 @@ export class AnswerSender implements AnswerOwner {
     }
     const sent = this.#sent(bytes, true, undefined);
     this.#owner.answered();
-    return Promise.resolve(sent);
+    return sent;
   }
 
   /** Nothing of it was written. */
-  #unsendable(body: Body | null, error: SluiceError): Promise<Sent> {
+  #unsendable(body: Body | null, error: SluiceError): Sent {
     body?.cancel(error);
     this.#owner.answerFailed(error);
-    return Promise.resolve(this.#sent(0, false, error));
+    return this.#sent(0, false, error);
   }
 
   #unsettled(): Promise<Sent> {

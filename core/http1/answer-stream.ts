@@ -1,12 +1,10 @@
 import { type Body, SluiceError } from "sluice/plugin";
-import { CR, LF } from "./bytes.ts";
-import { chunkHead, encodeLastChunk } from "./encoder.ts";
+import { chunkHead, encodeLastChunk, gather } from "./encoder.ts";
 import { CHUNKED, type Framing } from "./framing.ts";
 import type { WireWriter } from "./wire-writer.ts";
 
 // What is at hand is gathered up to this for one write: a copy costs less than a system call.
 const GATHER = 65_536;
-const CRLF = Uint8Array.of(CR, LF);
 
 /** Whom an {@link AnswerStream} tells how it ended; one of the three is called, once. */
 export interface AnswerOwner {
@@ -26,7 +24,7 @@ export class AnswerStream {
   readonly #writer: WireWriter;
   readonly #body: Body;
   readonly #framing: Framing;
-  #out: Uint8Array[] = [];
+  readonly #out: (string | Uint8Array)[] = [];
   #outBytes = 0;
   #state: "reading" | "blocked" | "ended" | "over" = "reading";
   readonly #arrived = (chunk: Uint8Array | null): void => {
@@ -70,7 +68,7 @@ export class AnswerStream {
   abandon(reason: unknown): void {
     if (this.#state === "over") return;
     this.#state = "over";
-    this.#out = [];
+    this.#out.length = 0;
     this.#body.cancel(reason);
   }
 
@@ -115,9 +113,9 @@ export class AnswerStream {
     }
     this.bytes += length;
     if (this.#framing === CHUNKED) {
-      this.#add(Buffer.from(chunkHead(length), "latin1"));
+      this.#add(chunkHead(length));
       this.#add(chunk);
-      this.#add(CRLF);
+      this.#add("\r\n");
     } else {
       this.#add(chunk);
     }
@@ -148,20 +146,22 @@ export class AnswerStream {
     this.#owner.answerBroken(error, this.bytes);
   }
 
-  #add(bytes: Uint8Array): void {
-    this.#out.push(bytes);
-    this.#outBytes += bytes.byteLength;
+  #add(piece: string | Uint8Array): void {
+    this.#out.push(piece);
+    this.#outBytes += typeof piece === "string" ? piece.length : piece.byteLength;
   }
 
   /** False when the wire turned out to be closed, which ended the stream. */
   #flush(): boolean {
     const out = this.#out;
     if (out.length > 0) {
-      const bytes = this.#outBytes;
-      this.#out = [];
+      const together = out.length > 1 ? gather(out, this.#outBytes) : undefined;
+      if (together !== undefined) this.#writer.writeOnce(together);
+      else
+        for (const piece of out)
+          this.#writer.write(typeof piece === "string" ? Buffer.from(piece, "latin1") : piece);
+      out.length = 0;
       this.#outBytes = 0;
-      if (out.length > 1 && bytes <= GATHER * 2) this.#writer.write(Buffer.concat(out, bytes));
-      else for (const piece of out) this.#writer.write(piece);
     }
     if (!this.#writer.closed) return true;
     this.#owner.wireLost();

@@ -34,8 +34,8 @@ class ListBody implements Body {
 }
 
 /** What one request is answered with, the bytes on the wire in front, without the date. */
-async function exchange(request: string, answer: (inbound: Inbound) => Promise<Sent>) {
-  let sent: Promise<Sent> | undefined;
+async function exchange(request: string, answer: (inbound: Inbound) => Sent | Promise<Sent>) {
+  let sent: Sent | Promise<Sent> | undefined;
   using server = testServer((inbound) => (sent = answer(inbound)));
   const client = await server.connect(request);
   client.finish();
@@ -261,7 +261,7 @@ describe("a broken answer never looks complete", () => {
     ["failing behind its last byte", () => new ListBody(["hell", new Error("x")], 5)],
   ])("%s", async (_, make) => {
     const body = make();
-    let sent: Promise<Sent> | undefined;
+    let sent: Sent | Promise<Sent> | undefined;
     using server = testServer((inbound) => (sent = inbound.respond(200, new HeaderList(), body)));
     const client = await server.connect(GET);
     const received = await client.ended();
@@ -331,7 +331,7 @@ describe("a client that leaves", () => {
     const body = queue();
     const gone: SluiceError[] = [];
     let inbound: Inbound | undefined;
-    let sent: Promise<Sent> | undefined;
+    let sent: Sent | Promise<Sent> | undefined;
     using server = testServer((request) => {
       inbound = request;
       request.onGone = (error) => gone.push(error);

@@ -31,9 +31,9 @@ export class BunWire implements Wire {
     this.owner = owner;
   }
 
-  write(bytes: Uint8Array): number {
+  write(bytes: Uint8Array, length = bytes.byteLength): number {
     const socket = this.socket;
-    return socket === undefined ? -1 : socket.write(bytes);
+    return socket === undefined ? -1 : socket.write(bytes, 0, length);
   }
 
   pause(): void {

@@ -6,7 +6,7 @@ import type { Limits } from "../../config/types.ts";
 import type { ConnectionHost } from "./connection-host.ts";
 import type { Sweepable } from "./deadlines.ts";
 import { bodyTooSlow, clientGone, clientStalled, cutOff, tunnelIdle } from "./departures.ts";
-import { encodeResponse } from "./encoder.ts";
+import { copyOf, encodeResponse } from "./encoder.ts";
 import { Ending } from "./ending.ts";
 import { NO_BODY } from "./framing.ts";
 import { HeldBytes } from "./held-bytes.ts";
@@ -317,7 +317,12 @@ export class Http1Connection
 
   // Answers out.
 
-  respond(inbound: Http1Inbound, status: number, headers: HeaderList, body: Body | null): Promise<Sent> {
+  respond(
+    inbound: Http1Inbound,
+    status: number,
+    headers: HeaderList,
+    body: Body | null,
+  ): Sent | Promise<Sent> {
     if (status === 101 && this.#tunnel !== undefined) return this.#switch(this.#tunnel, headers, body);
     return this.#answers.send(inbound, status, headers, body);
   }
@@ -326,7 +331,7 @@ export class Http1Connection
   #switch(tunnel: Tunnel, headers: HeaderList, body: Body | null): Promise<Sent> {
     this.#mode = TUNNEL;
     const parts = { status: 101, headers, framing: NO_BODY, connection: "upgrade", date: "" };
-    const sent = tunnel.open(encodeResponse(parts), body ?? new BytesBody(NOTHING), this.#now());
+    const sent = tunnel.open(copyOf(encodeResponse(parts)), body ?? new BytesBody(NOTHING), this.#now());
     if (!this.#processing) tunnel.begin(NOTHING, this.#held);
     return sent;
   }

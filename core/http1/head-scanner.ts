@@ -1,5 +1,6 @@
-import { COLON, CR, HTAB, IN_VALUE, latin1, LF, SP, TOKEN_LOWER } from "./bytes.ts";
+import { COLON, CR, HTAB, IN_VALUE, LF, SP, TOKEN_LOWER } from "./bytes.ts";
 import { KNOWN_NAMES, knownName } from "./field-names.ts";
+import { fieldValue, lowerCaseName } from "./interned.ts";
 import type { HeadLimits } from "./message-head.ts";
 import { MessageError } from "./message-error.ts";
 
@@ -20,6 +21,7 @@ const EMPTY_LINES = 2;
 // A field is five numbers: its name's number or -1, then name start, name end, value start, value end.
 const FIELD = 5;
 const PIECE = 4096;
+const NOTHING: Uint8Array = new Uint8Array(0);
 
 /**
  * Finds the lines of one start line and header block, or of a trailer section, in one pass over the bytes that
@@ -27,8 +29,9 @@ const PIECE = 4096;
  * spans chunks is carried over, never beyond its limits.
  */
 export class HeadScanner {
-  /** The head as text, from its first byte to its last. */
-  text = "";
+  /** Where the head lies, from `origin` on, until `release`. */
+  bytes = NOTHING;
+  origin = 0;
   /** Length of the start line, without CRLF. */
   startLength = 0;
   /** Header fields found. */
@@ -88,7 +91,7 @@ export class HeadScanner {
     const at = index * FIELD;
     const id = this.#marks[at]!;
     if (id >= 0) return KNOWN_NAMES[id]!;
-    return this.text.slice(this.#marks[at + 1], this.#marks[at + 2]).toLowerCase();
+    return lowerCaseName(this.bytes, this.origin + this.#marks[at + 1]!, this.origin + this.#marks[at + 2]!);
   }
 
   /** The number of a field's name in the table of known names, or -1. */
@@ -99,12 +102,13 @@ export class HeadScanner {
   /** A field's value without the white space around it. */
   value(index: number): string {
     const at = index * FIELD;
-    return this.text.slice(this.#marks[at + 3], this.#marks[at + 4]);
+    const { bytes, origin } = this;
+    return fieldValue(this.#marks[at]!, bytes, origin + this.#marks[at + 3]!, origin + this.#marks[at + 4]!);
   }
 
   /** Lets go of the message. */
   release(): void {
-    this.text = "";
+    this.bytes = NOTHING;
     this.#carry = undefined;
     this.#carried = 0;
   }
@@ -118,7 +122,8 @@ export class HeadScanner {
       if (this.#origin < 0) this.#origin = from;
       const stop = this.#run(chunk, from, chunk.byteLength);
       if (stop >= 0) {
-        this.text = latin1(chunk, this.#origin, stop);
+        this.bytes = chunk;
+        this.origin = this.#origin;
         this.next = stop;
         return true;
       }
@@ -136,7 +141,8 @@ export class HeadScanner {
       this.#keep(chunk, at, Math.min(at + PIECE, chunk.byteLength));
       const stop = this.#run(this.#carry!, before, this.#carried);
       if (stop < 0) continue;
-      this.text = latin1(this.#carry!, 0, stop);
+      this.bytes = this.#carry!;
+      this.origin = 0;
       this.next = at + (stop - before);
       return true;
     }

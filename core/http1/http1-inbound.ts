@@ -5,7 +5,12 @@ import type { RequestHead } from "./message-head.ts";
 /** The connection as one of its requests sees it. */
 export interface Responder {
   readonly facts: ConnectionFacts;
-  respond(inbound: Http1Inbound, status: number, headers: HeaderList, body: Body | null): Promise<Sent>;
+  respond(
+    inbound: Http1Inbound,
+    status: number,
+    headers: HeaderList,
+    body: Body | null,
+  ): Sent | Promise<Sent>;
   inform(inbound: Http1Inbound, status: number, headers: HeaderList): void;
 }
 
@@ -45,13 +50,13 @@ export class Http1Inbound implements Inbound {
     return this.connection.tls === undefined ? "http" : "https";
   }
 
-  respond(status: number, headers: HeaderList, body: Body | null): Promise<Sent> {
+  respond(status: number, headers: HeaderList, body: Body | null): Sent | Promise<Sent> {
     if (this.#gone === undefined && !this.#answered) {
       this.#answered = true;
       return this.#responder.respond(this, status, headers, body);
     }
     body?.cancel(this.#gone);
-    return Promise.resolve({ bytes: 0, complete: false, firstByteAt: 0, error: this.#gone });
+    return { bytes: 0, complete: false, firstByteAt: 0, error: this.#gone };
   }
 
   inform(status: number, headers: HeaderList): void {

@@ -2,7 +2,9 @@
 export { BodyDecoder, type BodyDecoderOptions, type BodySink } from "./body-decoder.ts";
 export { type BunWireHooks, bunSocketHandlers, BunWire } from "./bun-wire.ts";
 export {
+  copyOf,
   encodeChunk,
+  type Encoded,
   encodeLastChunk,
   encodeRequest,
   encodeResponse,

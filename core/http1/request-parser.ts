@@ -1,6 +1,6 @@
 import { uncheckedHeaders } from "../plugin/headers.ts";
 import { authorityOf, isAbsoluteForm, isAuthority, sameAuthority } from "./authority.ts";
-import { IN_TARGET, latin1, TOKEN_LOWER } from "./bytes.ts";
+import { IN_TARGET, latin1, SP, TOKEN_LOWER } from "./bytes.ts";
 import {
   connectionOptions,
   contentLength,
@@ -12,6 +12,7 @@ import {
 import { CONNECTION, CONTENT_LENGTH, EXPECT, HOST, TRANSFER_ENCODING, UPGRADE } from "./field-names.ts";
 import { CHUNKED, type Framing, NO_BODY } from "./framing.ts";
 import { type HeadScanner, returnScanner, takeScanner } from "./head-scanner.ts";
+import { interned } from "./interned.ts";
 import { MessageError } from "./message-error.ts";
 import type { RequestHead, RequestLimits } from "./message-head.ts";
 
@@ -61,7 +62,6 @@ export class RequestParser {
     this.next = scanner.next;
     try {
       const head = this.#head(scanner);
-      // They are slices of the head's text and would keep all of it while the connection is idle.
       this.method = this.rawTarget = this.version = undefined;
       return head;
     } finally {
@@ -70,7 +70,7 @@ export class RequestParser {
   }
 
   #head(scanner: HeadScanner): RequestHead {
-    this.#startLine(scanner.text, scanner.startLength);
+    this.#startLine(scanner.bytes, scanner.origin, scanner.origin + scanner.startLength);
     const method = this.method!;
     const rawTarget = this.rawTarget!;
     const version = this.version!;
@@ -137,33 +137,31 @@ export class RequestParser {
     };
   }
 
-  /** RFC 9112 §3: `method SP request-target SP HTTP-version`, single spaces, nothing else. */
-  #startLine(text: string, length: number): void {
-    const first = text.indexOf(" ");
-    if (first <= 0 || first > length) throw bad("start_line", "the request line has no target");
-    const method = text.slice(0, first);
-    if (method !== "GET" && method !== "POST") {
-      for (let i = 0; i < first; i++) {
-        if (TOKEN_LOWER[text.charCodeAt(i)] === 0) throw bad("method", "the method is not a token");
-      }
+  /** RFC 9112 §3: `method SP request-target SP HTTP-version`, single spaces, nothing else; `end`: behind it. */
+  #startLine(bytes: Uint8Array, start: number, end: number): void {
+    let i = start;
+    while (i < end && bytes[i] !== SP) i++;
+    if (i === start || i === end) throw bad("start_line", "the request line has no target");
+    for (let at = start; at < i; at++) {
+      if (TOKEN_LOWER[bytes[at]!] === 0) throw bad("method", "the method is not a token");
     }
-    this.method = method;
-    let i = first + 1;
-    while (i < length && IN_TARGET[text.charCodeAt(i)] !== 0) i++;
-    if (i - first - 1 > this.limits.url) {
+    const method = (this.method = interned(bytes, start, i));
+    const from = ++i;
+    while (i < end && IN_TARGET[bytes[i]!] !== 0) i++;
+    if (i - from > this.limits.url) {
       throw new MessageError("uri_too_long", "limits.url", "the request target is too long");
     }
-    if (i === length) throw bad("start_line", "the request line has no HTTP version");
-    if (text.charCodeAt(i) !== 0x20) throw bad("target", "an illegal byte in the request target");
-    if (i === first + 1) throw bad("start_line", "an empty request target");
-    this.rawTarget = text.slice(first + 1, i);
-    this.version = versionOf(text, i + 1, length);
+    if (i === end) throw bad("start_line", "the request line has no HTTP version");
+    if (bytes[i] !== SP) throw bad("target", "an illegal byte in the request target");
+    if (i === from) throw bad("start_line", "an empty request target");
+    const target = (this.rawTarget = latin1(bytes, from, i));
+    this.version = versionOf(bytes, i + 1, end);
     if (method === "CONNECT") {
       throw new MessageError("not_implemented", "method.connect", "CONNECT is not served here");
     }
     // RFC 9112 §3.2: origin-form, absolute-form, or `*` for OPTIONS.
-    if (text.charCodeAt(first + 1) === SLASH || isAbsoluteForm(this.rawTarget)) return;
-    if (this.rawTarget === "*" && method === "OPTIONS") return;
+    if (bytes[from] === SLASH || isAbsoluteForm(target)) return;
+    if (target === "*" && method === "OPTIONS") return;
     throw bad("target", "a request target that is neither a path nor an http URL");
   }
 
@@ -175,18 +173,13 @@ export class RequestParser {
     if (authority === undefined) return "";
     if (authority !== this.#checkedHost) {
       if (!isAuthority(authority)) throw bad("host", "an illegal Host");
-      this.#checkedHost = ownCopy(authority);
+      this.#checkedHost = authority;
     }
     if (absolute && !sameAuthority(rawTarget, authority)) {
       throw bad("host.mismatch", "Host and request target name different hosts");
     }
     return authority;
   }
-}
-
-/** The same text, without the text that it is a slice of. */
-function ownCopy(text: string): string {
-  return latin1(Buffer.from(text, "latin1"), 0, text.length);
 }
 
 function legal(upgrade: string | undefined): string | undefined {
@@ -197,17 +190,12 @@ function isEmpty(framing: Framing): boolean {
   return framing === NO_BODY || framing === 0;
 }
 
-function versionOf(text: string, from: number, end: number): "1.0" | "1.1" {
-  if (end - from === 8 && text.startsWith("HTTP/", from) && text[from + 6] === ".") {
-    const version = text.slice(from + 5, end);
-    if (version === "1.1" || version === "1.0") return version;
-    if (/^[0-9]\.[0-9]$/.test(version)) {
-      throw new MessageError(
-        "http_version_not_supported",
-        "http_version",
-        `HTTP/${version} is not served here`,
-      );
-    }
+function versionOf(bytes: Uint8Array, from: number, end: number): "1.0" | "1.1" {
+  const version = end - from === 8 ? interned(bytes, from, end) : "";
+  if (version === "HTTP/1.1") return "1.1";
+  if (version === "HTTP/1.0") return "1.0";
+  if (/^HTTP\/[0-9]\.[0-9]$/.test(version)) {
+    throw new MessageError("http_version_not_supported", "http_version", `${version} is not served here`);
   }
   throw bad("start_line", "the request line does not end in an HTTP version");
 }

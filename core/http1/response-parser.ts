@@ -1,4 +1,5 @@
 import { uncheckedHeaders } from "../plugin/headers.ts";
+import { SP } from "./bytes.ts";
 import { connectionOptions, contentLength, isChunked, listOf, OPTION } from "./field-values.ts";
 import { CONNECTION, CONTENT_LENGTH, TRANSFER_ENCODING, UPGRADE } from "./field-names.ts";
 import { CHUNKED, type Framing, NO_BODY, UNTIL_CLOSE } from "./framing.ts";
@@ -6,6 +7,11 @@ import { type HeadScanner, returnScanner, takeScanner } from "./head-scanner.ts"
 import { MessageError } from "./message-error.ts";
 import type { HeadLimits, ResponseHead } from "./message-head.ts";
 
+const VERSION = Buffer.from("HTTP/1.");
+/** Where the minor version stands. */
+const MINOR = VERSION.byteLength;
+const ZERO = 0x30;
+const ONE = 0x31;
 // The reason phrase says nothing to anybody; it may not be endless.
 const STATUS_LINE_MAX = 1024;
 // Informational answers before one final answer; each costs work, and none ends the wait.
@@ -61,9 +67,8 @@ export class ResponseParser {
 }
 
 function head(scanner: HeadScanner, requestMethod: string, offered: string | undefined): ResponseHead {
-  const text = scanner.text;
-  const status = statusOf(text, scanner.startLength);
-  const version = text[7] === "1" ? "1.1" : "1.0";
+  const status = statusOf(scanner.bytes, scanner.origin, scanner.startLength);
+  const version = scanner.bytes[scanner.origin + MINOR] === ONE ? "1.1" : "1.0";
 
   const flat: string[] = [];
   let length: number | undefined;
@@ -121,12 +126,21 @@ function head(scanner: HeadScanner, requestMethod: string, offered: string | und
 }
 
 /** RFC 9112 §4: `HTTP-version SP status-code SP [reason]`; servers that leave the last space out are forgiven. */
-function statusOf(text: string, length: number): number {
-  if (!text.startsWith("HTTP/1.") || length < 12) throw bad("status_line", "not an HTTP/1 status line");
-  if (text[7] !== "1" && text[7] !== "0") throw bad("status_line", "an HTTP version that is not spoken here");
-  if (text[8] !== " " || (length > 12 && text[12] !== " "))
+function statusOf(bytes: Uint8Array, start: number, length: number): number {
+  for (let i = 0; i < MINOR; i++) {
+    if (bytes[start + i] !== VERSION[i]) throw bad("status_line", "not an HTTP/1 status line");
+  }
+  if (length < 12) throw bad("status_line", "not an HTTP/1 status line");
+  const minor = bytes[start + MINOR];
+  if (minor !== ONE && minor !== ZERO) throw bad("status_line", "an HTTP version that is not spoken here");
+  if (bytes[start + 8] !== SP || (length > 12 && bytes[start + 12] !== SP))
     throw bad("status_line", "an illegal status line");
-  const status = contentLength(text.slice(9, 12));
+  let status = 0;
+  for (let i = start + 9; i < start + 12; i++) {
+    const digit = bytes[i]! - ZERO;
+    if (digit < 0 || digit > 9) throw bad("status_line", "an illegal status code");
+    status = status * 10 + digit;
+  }
   if (status < 100) throw bad("status_line", "an illegal status code");
   return status;
 }

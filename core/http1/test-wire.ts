@@ -23,9 +23,9 @@ export class MemoryWire implements Wire {
     this.owner = server.accept(this, facts, Buffer.from(first, "latin1"));
   }
 
-  write(bytes: Uint8Array): number {
+  write(bytes: Uint8Array, length = bytes.byteLength): number {
     if (this.ended === "closed" || this.ended === "reset") return -1;
-    const taken = Math.min(this.room, bytes.byteLength);
+    const taken = Math.min(this.room, length);
     this.room -= taken;
     this.written += Buffer.from(bytes.buffer, bytes.byteOffset, taken).toString("latin1");
     return taken;

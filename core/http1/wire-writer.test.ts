@@ -9,8 +9,8 @@ function wireOf(room: number[]): Wire & { readonly written: number[] } {
   const nothing = (): void => undefined;
   return {
     ...{ written, pause: nothing, resume: nothing, end: nothing, close: nothing, destroy: nothing },
-    write(bytes) {
-      const taken = Math.min(room.shift() ?? Infinity, bytes.byteLength);
+    write(bytes, length = bytes.byteLength) {
+      const taken = Math.min(room.shift() ?? Infinity, length);
       for (let i = 0; i < taken; i++) written.push(bytes[i]!);
       return taken;
     },
@@ -87,5 +87,26 @@ test("however buffers are cut and however the wire takes them, every byte is wri
       expect(all.every(({ bytes }) => isFreed(bytes))).toBe(true);
     }),
     { numRuns: 50 },
+  );
+});
+
+test("of what is written once, the wire gets a copy of what it does not take", () => {
+  fc.assert(
+    fc.property(
+      fc.array(fc.array(fc.nat(255), { minLength: 1, maxLength: 8 }), { maxLength: 8 }),
+      fc.array(fc.nat(9), { maxLength: 12 }),
+      (messages, room) => {
+        const wire = wireOf(room);
+        const writer = new WireWriter(wire);
+        const shared = new Uint8Array(8);
+        for (const message of messages) {
+          shared.set(message);
+          expect(writer.writeOnce({ bytes: shared, length: message.length })).toBe(true);
+          shared.fill(0);
+        }
+        while (!writer.drained());
+        expect(wire.written).toEqual(messages.flat());
+      },
+    ),
   );
 });

@@ -1,3 +1,4 @@
+import type { Encoded } from "./encoder.ts";
 import { OwnedMemory } from "./owned-memory.ts";
 import type { Wire } from "./wire.ts";
 
@@ -52,6 +53,18 @@ export class WireWriter {
       return false;
     }
     this.#rest = [bytes.subarray(taken)];
+    return true;
+  }
+
+  /** The same for bytes that are used again after the call: what has to wait is copied. */
+  writeOnce({ bytes, length }: Encoded): boolean {
+    const taken = this.#rest === undefined ? this.#wire.write(bytes, length) : 0;
+    if (taken === length) return true;
+    if (taken < 0) {
+      this.#closed = true;
+      return false;
+    }
+    (this.#rest ??= []).push(bytes.slice(taken, length));
     return true;
   }
 

@@ -6,8 +6,9 @@ export interface Wire {
   /**
    * Hands bytes to the kernel and answers how many it took; the rest is the caller's to offer again at
    * `drained`. Negative once the connection is closed. The bytes may be reused after the call.
+   * @param length how many of them, from the first. @default all
    */
-  write(bytes: Uint8Array): number;
+  write(bytes: Uint8Array, length?: number): number;
   /** Stops reading: the peer's window fills and the peer stops sending. */
   pause(): void;
   resume(): void;

@@ -59,7 +59,7 @@ const FAILED = new HeaderList([
 
 interface Outcomes {
   readonly gone: string[];
-  readonly sent: Promise<Sent>[];
+  readonly sent: (Sent | Promise<Sent>)[];
 }
 
 /** Sends back what comes; a message is never looked into. */

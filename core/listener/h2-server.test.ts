@@ -87,7 +87,7 @@ function pieces(list: readonly string[], end?: HeaderList | Error): Body & { can
 
 test("a request arrives as it was sent, and its answer likewise", async () => {
   let seen: Inbound | undefined;
-  let sent: Promise<Sent> | undefined;
+  let sent: Sent | Promise<Sent> | undefined;
   using served = await serve(async (inbound) => {
     seen = inbound;
     const body = await collect(inbound.body, 1000);
@@ -147,7 +147,7 @@ test.each([
   ["GET", 304, "5"],
 ] as const)("%s answered %i has no body", async (method, status, length) => {
   const body = pieces(["hello"]);
-  let sent: Promise<Sent> | undefined;
+  let sent: Sent | Promise<Sent> | undefined;
   using served = await serve((inbound) => {
     sent = inbound.respond(status, new HeaderList(["content-length", "5"]), body);
   });
@@ -251,7 +251,7 @@ test("informational answers come before the answer; 100 only when the body is wa
 
 test("an answer that fails is reset, never ended", async () => {
   const failure = new SluiceError("upstream_failed", "it died");
-  const outcomes: Promise<Sent>[] = [];
+  const outcomes: (Sent | Promise<Sent>)[] = [];
   let gone = 0;
   using served = await serve((inbound) => {
     inbound.onGone = () => gone++;
@@ -292,7 +292,7 @@ test("a body that throws synchronously and a status that HTTP/2 cannot carry are
 test("a client that resets or leaves is reported at once, and what answers is told to stop", async () => {
   const gone: SluiceError[] = [];
   const bodies: ReturnType<typeof pieces>[] = [];
-  const outcomes: Promise<Sent>[] = [];
+  const outcomes: (Sent | Promise<Sent>)[] = [];
   using served = await serve((inbound) => {
     inbound.onGone = (error) => gone.push(error);
     if (inbound.rawTarget === "/silent") return;

@@ -4,7 +4,7 @@ import { formatAddress } from "../../config/address.ts";
 import type { Address, Limits, ListenerProtocol } from "../../config/types.ts";
 import { bunSocketHandlers, BunWire } from "../http1/bun-wire.ts";
 import { Sweeper } from "../http1/deadlines.ts";
-import { encodeResponse } from "../http1/encoder.ts";
+import { copyOf, encodeResponse } from "../http1/encoder.ts";
 import { createHttp1Server } from "../http1/server.ts";
 import type { Wire, WireOwner } from "../http1/wire.ts";
 import { TCP_KEEPALIVE } from "../net/keep-alive.ts";
@@ -272,7 +272,7 @@ class Front implements Listener, FrontHost {
       rawTarget: undefined,
     });
     const head = { status: 505, headers, framing: body.byteLength, connection: "close" };
-    return encodeResponse({ ...head, date: this.#date.value() }, body);
+    return copyOf(encodeResponse({ ...head, date: this.#date.value() }, body));
   }
 }
 

@@ -90,12 +90,12 @@ class TlsStream implements Wire, WireOwner {
 
   // The decrypted side.
 
-  write(bytes: Uint8Array): number {
+  write(bytes: Uint8Array, length = bytes.byteLength): number {
     if (this.#over) return -1;
     if (this.#tls.writableNeedDrain) return 0;
     // The caller may use its memory again; a stream keeps what it is given.
-    this.#tls.write(Uint8Array.from(bytes));
-    return bytes.byteLength;
+    this.#tls.write(bytes.slice(0, length));
+    return length;
   }
 
   pause(): void {

@@ -15,8 +15,6 @@ export interface ComposeDeps {
   readonly sweep: DeadlineSweep;
 }
 
-const AT_ONCE = Promise.resolve();
-
 /**
  * Compiles a route: its steps around its action.
  *
@@ -85,8 +83,7 @@ export function composeRoute(
       // The gateway makes every exchange, and it makes no other.
       const own = exchange as HttpExchange;
       const first = nextStep(plan, own, 0);
-      const pending = first === steps.length ? terminal(exchange) : new PipelineRun(plan, own).start(first);
-      return pending ?? AT_ONCE;
+      return first === steps.length ? terminal(exchange) : new PipelineRun(plan, own).start(first);
     },
   };
 }

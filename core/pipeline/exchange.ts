@@ -172,6 +172,11 @@ export class HttpExchange implements GatewayExchange, Passage {
   }
 
   set response(next: ExchangeResponse | undefined) {
+    if (this.#ending !== undefined) {
+      // A step that was not waited for: nobody will read it.
+      next?.body?.cancel();
+      return;
+    }
     const before = this.#response;
     if (before !== undefined && before.body !== null) this.#supersede(before, next);
     this.view = undefined;

@@ -68,6 +68,7 @@ export class Flight implements Swept, Ending {
     this.#sent = sent;
     try {
       this.#putBack();
+      if (exchange.cancelled) this.#seal();
       exchange.release();
       exchange.end(this);
       this.#deck.observer.finished(exchange, sent);
@@ -109,6 +110,15 @@ export class Flight implements Swept, Ending {
       record.failure = this.#failure;
       record.failedStep = this.#failedStep;
     }
+  }
+
+  /** A step that runs on holds the answer, and may put a body into it that nobody would read. */
+  #seal(): void {
+    if (this.#answer === undefined) return;
+    Object.defineProperty(this.#answer, "body", {
+      get: () => this.#body,
+      set: (late: Body | null) => late?.cancel(),
+    });
   }
 
   #outcomeOf(sent: Sent): Outcome {

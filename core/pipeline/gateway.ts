@@ -120,8 +120,7 @@ class HttpGateway implements Gateway, FlightDeck {
 
   cut(flight: Flight, reason: SluiceError): void {
     flight.exchange.cancel(reason);
-    // It does not reject.
-    void this.#answer(flight);
+    this.#answer(flight);
   }
 
   #handle(inbound: Inbound, listener: ListenerFacts | undefined): void {
@@ -141,21 +140,30 @@ class HttpGateway implements Gateway, FlightDeck {
     this.#begun++;
     inbound.onGone = (error) => exchange.cancel(error);
     this.observer.started(exchange);
-    // It does not reject.
-    void this.#serve(flight, target);
+    this.#serve(flight, target);
   }
 
-  async #serve(flight: Flight, target: NormalTarget | undefined): Promise<void> {
-    const { exchange } = flight;
-    let error: SluiceError | undefined;
+  /** Does not throw. What need not wait does not: most requests wait once, for the upstream. */
+  #serve(flight: Flight, target: NormalTarget | undefined): void {
+    let running: Promise<void> | undefined;
     try {
       const route = this.#routeOf(flight, target);
-      if (route !== undefined) await route.run(exchange);
-      if (exchange.answer === undefined) throw new Error("the pipeline came to its end without an answer");
+      running = route?.run(flight.exchange);
     } catch (thrown) {
-      error = SluiceError.from(thrown);
+      this.#answer(flight, SluiceError.from(thrown));
+      return;
     }
-    await this.#answer(flight, error);
+    if (running === undefined) this.#served(flight);
+    else
+      running.then(
+        () => this.#served(flight),
+        (thrown) => this.#answer(flight, SluiceError.from(thrown)),
+      );
+  }
+
+  #served(flight: Flight): void {
+    if (flight.exchange.answer !== undefined) this.#answer(flight);
+    else this.#answer(flight, SluiceError.from(new Error("the pipeline came to its end without an answer")));
   }
 
   /** Undefined where the gateway has answered the request itself. @throws SluiceError where it is refused. */
@@ -180,27 +188,28 @@ class HttpGateway implements Gateway, FlightDeck {
   }
 
   /**
-   * Does not reject: whatever happens, the request is over afterwards.
+   * Does not throw: whatever happens, the request is over afterwards.
    * @param error that takes the place of an answer.
    */
-  async #answer(flight: Flight, error?: SluiceError): Promise<void> {
+  #answer(flight: Flight, error?: SluiceError): void {
     if (flight.answering) return;
     flight.answering = true;
-    let sent: Sent;
+    let sent: Sent | Promise<Sent>;
     try {
-      sent = await this.#send(flight, error);
+      sent = this.#decide(flight, error) ?? this.#send(flight);
     } catch (thrown) {
-      flight.exchange.record.failure ??= SluiceError.from(thrown);
-      sent = { bytes: 0, complete: false, firstByteAt: 0, error: thrown };
+      sent = unsent(flight, thrown);
     }
-    try {
-      this.#over(flight, sent);
-    } catch (thrown) {
-      this.observer.strayFailure(undefined, thrown, flight.exchange);
-    }
+    if (sent instanceof Promise)
+      sent.then(
+        (done) => this.#over(flight, done),
+        (thrown) => this.#over(flight, unsent(flight, thrown)),
+      );
+    else this.#over(flight, sent);
   }
 
-  async #send(flight: Flight, error: SluiceError | undefined): Promise<Sent> {
+  /** Settles what the answer is. Answers the sending where that has to wait for something. */
+  #decide(flight: Flight, error: SluiceError | undefined): Promise<Sent> | undefined {
     const { exchange } = flight;
     if (error !== undefined) fail(flight, error);
     const { cancelReason } = exchange;
@@ -216,12 +225,13 @@ class HttpGateway implements Gateway, FlightDeck {
       fail(flight, cancelReason);
     // Nobody will send the request's body any more: an answer may be made of it, however long it is.
     exchange.departed = true;
-    try {
-      const converted = toCallProtocol(exchange, this.clock);
-      if (converted !== undefined) await converted;
-    } catch (thrown) {
-      fail(flight, SluiceError.from(thrown));
-    }
+    return toCallProtocol(exchange, this.clock)
+      ?.catch((thrown: unknown) => fail(flight, SluiceError.from(thrown)))
+      .then(() => this.#send(flight));
+  }
+
+  #send(flight: Flight): Sent | Promise<Sent> {
+    const { exchange } = flight;
     const unsendable = unsendableStatus(exchange);
     if (unsendable !== undefined) fail(flight, unsendable);
     const response = exchange.answer!;
@@ -233,16 +243,19 @@ class HttpGateway implements Gateway, FlightDeck {
       response.headers.append("proxy-status", proxyStatus(this.#deps.pseudonym, failure));
     if (response.body !== null) response.body = bodyToSend(exchange);
     flight.leaves(response);
-    const sent = await exchange.inbound.respond(response.status, response.headers, response.body);
-    if (!sent.complete) exchange.record.failure ??= brokenOff(exchange, response, sent.error);
-    return sent;
+    const sent = exchange.inbound.respond(response.status, response.headers, response.body);
+    if (sent instanceof Promise) return sent.then((done) => noted(flight, response, done));
+    return noted(flight, response, sent);
   }
 
+  /** Does not throw. */
   #over(flight: Flight, sent: Sent): void {
     this.#flights.delete(flight);
     if (flight.exchange.deadline < Number.POSITIVE_INFINITY) this.#sweep.remove(flight);
     try {
       flight.over(sent);
+    } catch (thrown) {
+      this.observer.strayFailure(undefined, thrown, flight.exchange);
     } finally {
       if (this.#flights.size === 0) {
         const waiting = this.#whenIdle;
@@ -251,6 +264,18 @@ class HttpGateway implements Gateway, FlightDeck {
       }
     }
   }
+}
+
+/** An answer that failed before anything of it was sent. */
+function unsent({ exchange }: Flight, thrown: unknown): Sent {
+  exchange.record.failure ??= SluiceError.from(thrown);
+  return { bytes: 0, complete: false, firstByteAt: 0, error: thrown };
+}
+
+/** Notes why an answer was not sent to its end, where it was not. */
+function noted({ exchange }: Flight, response: ExchangeResponse, sent: Sent): Sent {
+  if (!sent.complete) exchange.record.failure ??= brokenOff(exchange, response, sent.error);
+  return sent;
 }
 
 /**

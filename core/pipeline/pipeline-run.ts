@@ -8,7 +8,7 @@ import { StepFrame } from "./step-frame.ts";
 import type { GatewayExchange, Observer, ReadyStep } from "./types.ts";
 
 /** A route's action: sets `exchange.response`, or throws or rejects with a SluiceError. */
-export type Terminal = (exchange: GatewayExchange) => Promise<void> | void;
+export type Terminal = (exchange: GatewayExchange) => Promise<void> | undefined;
 
 /** A route, compiled: what every run of it shares. */
 export interface Plan {
@@ -82,7 +82,7 @@ export class PipelineRun implements Swept {
 
   #act(above: StepFrame | undefined): Promise<void> | undefined {
     this.state.fold();
-    let pending: Promise<void> | void;
+    let pending: Promise<void> | undefined;
     try {
       pending = this.plan.terminal(this.exchange);
     } catch (thrown) {

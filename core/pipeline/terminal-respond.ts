@@ -28,6 +28,7 @@ export function compileAnswer(action: Exclude<RouteAction, { kind: "upstream" }>
       body: bytes === undefined ? null : new BytesBody(bytes),
       source: "gateway",
     };
+    return undefined;
   };
 }
 

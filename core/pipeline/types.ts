@@ -71,10 +71,11 @@ export interface ReadyRoute {
   readonly config: RouteConfig;
   readonly steps: readonly ReadyStep[];
   /**
-   * Runs the steps and the route's action; `exchange.response` is set when it resolves. A failure below a step is
-   * an answer by then, with the error in `record.failure`; where no step took part it rejects with the SluiceError.
+   * Runs the steps and the route's action; `exchange.response` is set when it resolves, or answers undefined. A failure
+   * below a step is an answer by then, with the error in `record.failure`; where no step took part it throws, or
+   * rejects with, the SluiceError.
    */
-  run(exchange: GatewayExchange): Promise<void>;
+  run(exchange: GatewayExchange): Promise<void> | undefined;
   /** The first step's answer that speaks the route's dialect, asked for each error. */
   formatError(exchange: Exchange, error: SluiceError): ExchangeResponse | undefined;
 }

@@ -70,8 +70,7 @@ export class RequestSender {
       body === null
         ? framingOfNone(request.method)
         : (announced ?? (call.whole && trailers === undefined ? size : CHUNKED));
-    const first = bytes !== undefined && framing === CHUNKED ? encodeChunk(bytes) : bytes;
-    const together = first !== undefined && first.byteLength <= ONE_WRITE;
+    const together = size <= ONE_WRITE;
     this.#settled = false;
     const head = encodeRequest(
       {
@@ -82,11 +81,11 @@ export class RequestSender {
         framing,
         connection: connectionOf(request),
       },
-      together ? first : undefined,
+      together ? bytes : undefined,
     );
-    if (!this.#writer.write(head)) return false;
+    if (!this.#writer.writeOnce(head)) return false;
     request.progress.sent = true;
-    if (first !== undefined && !together) this.#writer.write(first);
+    if (bytes !== undefined && !together) this.#write(bytes, framing);
     if (call.whole) {
       if (framing === CHUNKED) this.#writer.write(encodeLastChunk(trailers));
       this.#written = true;
@@ -158,7 +157,7 @@ export class RequestSender {
         }
         total += chunk.byteLength;
         if (framing >= 0 && total > framing) throw wrongLength(framing);
-        this.#writer.write(framing === CHUNKED ? encodeChunk(chunk) : chunk);
+        this.#write(chunk, framing);
       }
     } catch (error) {
       if (this.#call !== call) return;
@@ -170,6 +169,11 @@ export class RequestSender {
     this.#call = undefined;
     this.#written = true;
     this.#settle();
+  }
+
+  #write(bytes: Uint8Array, framing: Framing): void {
+    if (framing === CHUNKED) this.#writer.writeOnce(encodeChunk(bytes));
+    else this.#writer.write(bytes);
   }
 
   #unblocked(): Promise<void> {
