@@ -2,7 +2,8 @@ import { expect, test } from "bun:test";
 import * as grpc from "@grpc/grpc-js";
 import { temporaryDir } from "../testing/temporary-dir.ts";
 import { startBinary } from "./binary.ts";
-import { accepting, freePort } from "./free-port.ts";
+import { startHaproxy } from "./daemon.ts";
+import { freePort } from "./free-port.ts";
 import { echoClient, type Message, startEchoServer } from "./grpc-echo.ts";
 import { exampleOnPorts } from "./paths.ts";
 import { type RawAnswer, sendRaw } from "./raw-client.ts";
@@ -13,7 +14,7 @@ interface Seen {
   readonly headers: Readonly<Record<string, string>>;
 }
 
-async function startHaproxy(gateway: number) {
+async function startFront(gateway: number) {
   const ports = { http: freePort(), grpc: freePort() };
   // `accept-proxy` lets the test name a source; `send-proxy-v2` passes it on as HAProxy does for a real one.
   const dir = temporaryDir({
@@ -43,25 +44,15 @@ backend grpc
   server s2 127.0.0.1:${gateway} send-proxy-v2 proto h2 check check-send-proxy check-proto h1 inter 200ms
 `,
   });
-  const child = Bun.spawn(["/usr/sbin/haproxy", "-db", "-f", `${dir.path}/haproxy.cfg`], {
-    stdout: "pipe",
-    stderr: "pipe",
-  });
   await using open = new AsyncDisposableStack();
   open.use(dir);
-  open.defer(async () => {
-    child.kill("SIGKILL");
-    await child.exited;
-  });
-  await accepting(ports.grpc);
+  const daemon = open.use(await startHaproxy(`${dir.path}/haproxy.cfg`, ports.grpc));
   const all = open.move();
-  // It tells on stderr why a server went down.
-  const told = new Response(child.stderr).text();
   return {
     ports,
+    // It tells on stderr why a server went down.
     async downs(): Promise<string[]> {
-      child.kill("SIGTERM");
-      return (await told).split("\n").filter((line) => line.includes("is DOWN"));
+      return (await daemon.terminate()).split("\n").filter((line) => line.includes("is DOWN"));
     },
     [Symbol.asyncDispose]: () => all.disposeAsync(),
   };
@@ -92,7 +83,7 @@ async function setup() {
 test("HAProxy in front: true addresses, forged headers replaced, gRPC, and out of rotation before it stops", async () => {
   await using started = await setup();
   const { gateway } = started;
-  await using haproxy = await startHaproxy(gateway.port);
+  await using haproxy = await startFront(gateway.port);
 
   // The source of the PROXY header reaches the upstream; what it claims to forward for is not believed.
   const answer = await requestFrom(

@@ -5,6 +5,8 @@ export interface BodyOwner {
   finish(): void;
   /** Somebody waits for the next chunk. Answers what to call when it is here, where that is to be known. */
   waits(): (() => void) | undefined;
+  /** The answer of a gRPC call ended without the call's status. Answers what to tell the caller. */
+  statusMissing(): SluiceError;
 }
 
 /** An upstream's body on its way through: passes every chunk as it is, and notices the end. */
@@ -13,18 +15,23 @@ export class AnswerBody implements Body {
   readonly #inner: Body;
   readonly #owner: BodyOwner;
   readonly #grpc: boolean;
+  readonly #ends: boolean;
   #overdue: SluiceError | undefined;
   #trailers: HeaderList | undefined;
   // Made at the first read that has to wait: most bodies are at hand when they are read.
   #onChunk: ((chunk: Uint8Array | null) => Uint8Array | null) | undefined;
   #onError: ((error: unknown) => null) | undefined;
 
-  /** @param grpc whether the caller understands a status in the trailers. */
-  constructor(inner: Body, owner: BodyOwner, grpc: boolean) {
+  /**
+   * @param grpc whether the caller understands a status in the trailers.
+   * @param ends whether it must end with one.
+   */
+  constructor(inner: Body, owner: BodyOwner, grpc: boolean, ends: boolean) {
     this.length = inner.length;
     this.#inner = inner;
     this.#owner = owner;
     this.#grpc = grpc;
+    this.#ends = ends;
   }
 
   get trailers(): HeaderList | undefined {
@@ -45,7 +52,7 @@ export class AnswerBody implements Body {
       throw error;
     }
     if (!(next instanceof Promise)) {
-      if (next === null) this.#owner.finish();
+      if (next === null) this.#finished();
       return next;
     }
     const resumed = this.#owner.waits();
@@ -68,8 +75,14 @@ export class AnswerBody implements Body {
 
   #settled(chunk: Uint8Array | null): Uint8Array | null {
     if (this.#overdue !== undefined) return this.#cutShort(this.#overdue);
-    if (chunk === null) this.#owner.finish();
+    if (chunk === null) this.#finished();
     return chunk;
+  }
+
+  #finished(): void {
+    this.#owner.finish();
+    if (this.#ends && this.#trailers === undefined && this.#inner.trailers?.has("grpc-status") !== true)
+      this.#cutShort(this.#owner.statusMissing());
   }
 
   #failed(error: unknown): null {

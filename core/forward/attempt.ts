@@ -108,6 +108,15 @@ export class Attempt implements OutboundRequest, Progress, Swept {
     return this.#x.atWork === undefined ? undefined : this.#x.waitsFor("upstreamWait");
   }
 
+  statusMissing(): SluiceError {
+    // The caller gets a whole answer that says so: nobody else would note the failure.
+    return (this.#x.record.failure = new SluiceError(
+      "upstream_failed",
+      "the upstream's answer ended without a gRPC status",
+      { reason: "protocol" },
+    ));
+  }
+
   /** It goes on in another protocol, as long as both sides like: no deadline holds for that. */
   switched(): void {
     if (this.#timed) this.#deps.sweep.remove(this);

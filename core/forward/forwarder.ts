@@ -7,6 +7,7 @@ import {
   type Log,
   SluiceError,
 } from "sluice/plugin";
+import { isGrpcType } from "../http2/grpc-type.ts";
 import type { UpgradeOffer } from "../listener/inbound.ts";
 import { deadlinePassed } from "../pipeline/call-deadline.ts";
 import { createDeadlineSweep } from "../pipeline/deadline-sweep.ts";
@@ -197,7 +198,11 @@ export function createForwarder(options: ForwarderOptions): Forwarder {
     let { body } = answer;
     // What came whole with its head is the upstream's no longer.
     if (body === null || body instanceof BytesBody) attempt.finish();
-    else body = attempt.answer = new AnswerBody(body, attempt, x.protocol === "grpc");
+    else {
+      const grpc = x.protocol === "grpc";
+      const ends = grpc && status === 200 && isGrpcType(headers.get("content-type") ?? "");
+      body = attempt.answer = new AnswerBody(body, attempt, grpc, ends);
+    }
     x.response = { status, headers, body, source: "upstream" };
   }
 
