@@ -11,7 +11,8 @@ export function forwardedElement(peer: string, authority: string, scheme: "http"
 // RFC 7239 §6: an IPv6 address stands in brackets, and the colons want quotes.
 function node(peer: string): string {
   if (peer.includes(":")) return `"[${peer}]"`;
-  return /^\d/.test(peer) ? peer : "unknown";
+  const first = peer.charCodeAt(0);
+  return first >= 0x30 && first <= 0x39 ? peer : "unknown";
 }
 
 // Most requests name the host that the one before named.

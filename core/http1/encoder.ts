@@ -56,54 +56,55 @@ export function encodeRequest(parts: RequestHeadParts, body?: Uint8Array): Encod
     throw new TypeError("a byte that may not stand in a request line or Host");
   }
   const { flat } = headers;
-  begin(method.length + target.length + authority.length + sizeOf(flat) + (body?.byteLength ?? 0));
-  put(method);
-  buffer[at++] = SP;
-  put(target);
-  put(" HTTP/1.1\r\nhost: ");
-  put(authority);
-  endLine();
+  const out = room(method.length + target.length + authority.length + sizeOf(flat) + (body?.byteLength ?? 0));
+  let at = put(out, 0, method);
+  out[at++] = SP;
+  at = put(out, at, target);
+  at = put(out, at, " HTTP/1.1\r\n");
+  at = putField(out, at, "host", authority);
   for (let i = 0; i < flat.length; i += 2) {
     const name = flat[i]!;
-    if (name !== "host" && !isFraming(name)) putField(name, flat[i + 1]!);
+    if (name !== "host" && !isFraming(name)) at = putField(out, at, name, flat[i + 1]!);
   }
-  return finish(framing, connection, body);
+  return finish(out, at, framing, connection, body);
 }
 
 /** An answer's head, likewise. The status line says HTTP/1.1 to HTTP/1.0 clients, too (RFC 9110 §2.5). */
 export function encodeResponse(parts: ResponseHeadParts, body?: Uint8Array): Encoded {
   const { status, headers, framing, connection, date } = parts;
   const { flat } = headers;
-  begin(sizeOf(flat) + (body?.byteLength ?? 0));
-  put(statusLine(status));
+  const out = room(sizeOf(flat) + (body?.byteLength ?? 0));
+  let at = put(out, 0, statusLine(status));
   let dated = date === "";
   for (let i = 0; i < flat.length; i += 2) {
     const name = flat[i]!;
     if (isFraming(name)) continue;
     if (name === "date") dated = true;
-    putField(name, flat[i + 1]!);
+    at = putField(out, at, name, flat[i + 1]!);
   }
-  if (!dated) putField("date", date);
-  return finish(framing, connection, body);
+  if (!dated) at = putField(out, at, "date", date);
+  return finish(out, at, framing, connection, body);
+}
+
+/** `bytes` as one chunk of chunked coding (RFC 9112 §7.1). `bytes` must not be empty. */
+export function encodeChunk(bytes: Uint8Array): Encoded {
+  const out = room(bytes.byteLength);
+  return encoded(out, putChunk(out, 0, bytes));
 }
 
 /** Pieces of a message behind its head, in one array; undefined where they are too many bytes for that. */
 export function gather(pieces: readonly (string | Uint8Array)[], bytes: number): Encoded | undefined {
   if (bytes > ROOM) return undefined;
-  begin(0);
-  for (const piece of pieces) {
-    if (typeof piece === "string") put(piece);
-    else putBytes(piece);
-  }
-  return encoded();
+  let at = 0;
+  for (const piece of pieces)
+    at = typeof piece === "string" ? put(SHARED, at, piece) : putBytes(SHARED, at, piece);
+  return encoded(SHARED, at);
 }
 
 // One buffer for the process: what is encoded is written before anything else runs, and the system call copies it.
 const ROOM = 192 * 1024;
 const SHARED: Uint8Array = new Uint8Array(ROOM);
 const RESULT: { bytes: Uint8Array; length: number } = { bytes: SHARED, length: 0 };
-let buffer = SHARED;
-let at = 0;
 
 /** Beside what a head's parts hold: the status line, the lines that are added, line ends. */
 const EXTRA = 1024;
@@ -115,10 +116,9 @@ const { latin1Write } = Buffer.prototype as Buffer & {
   latin1Write(this: Uint8Array, text: string, offset: number): number;
 };
 
-function begin(size: number): void {
-  at = 0;
-  const needed = size + EXTRA;
-  buffer = needed <= ROOM ? SHARED : new Uint8Array(needed);
+/** Memory for `size` bytes and what is added to them. */
+function room(size: number): Uint8Array {
+  return size + EXTRA <= ROOM ? SHARED : new Uint8Array(size + EXTRA);
 }
 
 function sizeOf(flat: readonly string[]): number {
@@ -127,64 +127,62 @@ function sizeOf(flat: readonly string[]): number {
   return size;
 }
 
-function put(text: string): void {
+// Those that put something there answer the index behind it.
+
+function put(out: Uint8Array, at: number, text: string): number {
   const { length } = text;
-  if (length > LOOP) latin1Write.call(buffer, text, at);
-  else for (let i = 0; i < length; i++) buffer[at + i] = text.charCodeAt(i);
-  at += length;
+  if (length > LOOP) latin1Write.call(out, text, at);
+  else for (let i = 0; i < length; i++) out[at + i] = text.charCodeAt(i);
+  return at + length;
 }
 
-function putField(name: string, value: string): void {
-  put(name);
-  buffer[at++] = COLON;
-  buffer[at++] = SP;
-  put(value);
-  endLine();
+function putField(out: Uint8Array, from: number, name: string, value: string): number {
+  let at = put(out, from, name);
+  out[at++] = COLON;
+  out[at++] = SP;
+  return putEnd(out, put(out, at, value));
 }
 
-function endLine(): void {
-  buffer[at++] = CR;
-  buffer[at++] = LF;
+function putEnd(out: Uint8Array, at: number): number {
+  out[at] = CR;
+  out[at + 1] = LF;
+  return at + 2;
 }
 
-function finish(framing: Framing, connection: string, body: Uint8Array | undefined): Encoded {
-  if (framing >= 0) putField("content-length", String(framing));
-  else if (framing === CHUNKED) putField("transfer-encoding", "chunked");
-  if (connection !== "") putField("connection", connection);
-  endLine();
-  if (body === undefined || body.byteLength === 0) return encoded();
-  if (framing === CHUNKED) putChunk(body);
-  else putBytes(body);
-  return encoded();
+function putBytes(out: Uint8Array, at: number, bytes: Uint8Array): number {
+  out.set(bytes, at);
+  return at + bytes.byteLength;
 }
 
-function putChunk(bytes: Uint8Array): void {
-  put(chunkHead(bytes.byteLength));
-  putBytes(bytes);
-  endLine();
+function putChunk(out: Uint8Array, from: number, bytes: Uint8Array): number {
+  const at = put(out, from, chunkHead(bytes.byteLength));
+  return putEnd(out, putBytes(out, at, bytes));
 }
 
-function putBytes(bytes: Uint8Array): void {
-  buffer.set(bytes, at);
-  at += bytes.byteLength;
+function finish(
+  out: Uint8Array,
+  from: number,
+  framing: Framing,
+  connection: string,
+  body: Uint8Array | undefined,
+): Encoded {
+  let at = from;
+  if (framing >= 0) at = putField(out, at, "content-length", String(framing));
+  else if (framing === CHUNKED) at = putField(out, at, "transfer-encoding", "chunked");
+  if (connection !== "") at = putField(out, at, "connection", connection);
+  at = putEnd(out, at);
+  if (body === undefined || body.byteLength === 0) return encoded(out, at);
+  return encoded(out, framing === CHUNKED ? putChunk(out, at, body) : putBytes(out, at, body));
 }
 
-function encoded(): Encoded {
-  RESULT.bytes = buffer;
-  RESULT.length = at;
-  buffer = SHARED;
+function encoded(bytes: Uint8Array, length: number): Encoded {
+  RESULT.bytes = bytes;
+  RESULT.length = length;
   return RESULT;
 }
 
 function isFraming(name: string): boolean {
   return name === "content-length" || name === "transfer-encoding" || name === "connection";
-}
-
-/** `bytes` as one chunk of chunked coding (RFC 9112 §7.1). `bytes` must not be empty. */
-export function encodeChunk(bytes: Uint8Array): Encoded {
-  begin(bytes.byteLength);
-  putChunk(bytes);
-  return encoded();
 }
 
 /** The line before a chunk's data; a CRLF goes behind the data. */

@@ -59,18 +59,18 @@ const FAILED = new HeaderList([
 
 interface Outcomes {
   readonly gone: string[];
-  readonly sent: (Sent | Promise<Sent>)[];
+  readonly sent: Promise<Sent>[];
 }
 
 /** Sends back what comes; a message is never looked into. */
 function echo(inbound: Inbound, { gone, sent }: Outcomes): void {
   inbound.onGone = (error) => gone.push(error.code);
   if (inbound.rawTarget === "/t.Echo/Refused") {
-    sent.push(inbound.respond(200, FAILED, null));
+    sent.push(Promise.resolve(inbound.respond(200, FAILED, null)));
     return;
   }
   const body = new BodyQueue({ pause() {}, resume() {}, cancelled() {} });
-  sent.push(inbound.respond(200, HEAD, body));
+  sent.push(Promise.resolve(inbound.respond(200, HEAD, body)));
   if (inbound.rawTarget === "/t.Echo/Silent") return;
   void (async () => {
     try {

@@ -117,7 +117,9 @@ export class Flight implements Swept, Ending {
     if (this.#answer === undefined) return;
     Object.defineProperty(this.#answer, "body", {
       get: () => this.#body,
-      set: (late: Body | null) => void late?.cancel(),
+      set(late: Body | null) {
+        late?.cancel();
+      },
     });
   }
 

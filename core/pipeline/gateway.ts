@@ -154,11 +154,14 @@ class HttpGateway implements Gateway, FlightDeck {
       return;
     }
     if (running === undefined) this.#served(flight);
-    else
-      running.then(
-        () => this.#served(flight),
-        (thrown) => this.#answer(flight, SluiceError.from(thrown)),
-      );
+    else this.#serveLater(flight, running);
+  }
+
+  #serveLater(flight: Flight, running: Promise<void>): void {
+    running.then(
+      () => this.#served(flight),
+      (thrown) => this.#answer(flight, SluiceError.from(thrown)),
+    );
   }
 
   #served(flight: Flight): void {
@@ -200,12 +203,16 @@ class HttpGateway implements Gateway, FlightDeck {
     } catch (thrown) {
       sent = unsent(flight, thrown);
     }
-    if (sent instanceof Promise)
-      sent.then(
-        (done) => this.#over(flight, done),
-        (thrown) => this.#over(flight, unsent(flight, thrown)),
-      );
+    if (sent instanceof Promise) this.#overLater(flight, sent);
     else this.#over(flight, sent);
+  }
+
+  // Apart, as `later` below: a function that makes closures makes a scope for them whenever it is called.
+  #overLater(flight: Flight, sent: Promise<Sent>): void {
+    sent.then(
+      (done) => this.#over(flight, done),
+      (thrown) => this.#over(flight, unsent(flight, thrown)),
+    );
   }
 
   /** Settles what the answer is. Answers the sending where that has to wait for something. */
@@ -225,9 +232,17 @@ class HttpGateway implements Gateway, FlightDeck {
       fail(flight, cancelReason);
     // Nobody will send the request's body any more: an answer may be made of it, however long it is.
     exchange.departed = true;
-    return toCallProtocol(exchange, this.clock)
-      ?.catch((thrown: unknown) => fail(flight, SluiceError.from(thrown)))
-      .then(() => this.#send(flight));
+    const converting = toCallProtocol(exchange, this.clock);
+    return converting === undefined ? undefined : this.#sendAfter(flight, converting);
+  }
+
+  async #sendAfter(flight: Flight, converting: Promise<void>): Promise<Sent> {
+    try {
+      await converting;
+    } catch (thrown) {
+      fail(flight, SluiceError.from(thrown));
+    }
+    return this.#send(flight);
   }
 
   #send(flight: Flight): Sent | Promise<Sent> {
@@ -244,8 +259,7 @@ class HttpGateway implements Gateway, FlightDeck {
     if (response.body !== null) response.body = bodyToSend(exchange);
     flight.leaves(response);
     const sent = exchange.inbound.respond(response.status, response.headers, response.body);
-    if (sent instanceof Promise) return sent.then((done) => noted(flight, response, done));
-    return noted(flight, response, sent);
+    return sent instanceof Promise ? later(flight, response, sent) : noted(flight, response, sent);
   }
 
   /** Does not throw. */
@@ -270,6 +284,10 @@ class HttpGateway implements Gateway, FlightDeck {
 function unsent({ exchange }: Flight, thrown: unknown): Sent {
   exchange.record.failure ??= SluiceError.from(thrown);
   return { bytes: 0, complete: false, firstByteAt: 0, error: thrown };
+}
+
+function later(flight: Flight, response: ExchangeResponse, sent: Promise<Sent>): Promise<Sent> {
+  return sent.then((done) => noted(flight, response, done));
 }
 
 /** Notes why an answer was not sent to its end, where it was not. */

@@ -72,10 +72,12 @@ export function createObserver({ metrics, log, clock, accessLog }: ObserverOptio
   ]);
   const active = metrics.gaugeCells("active_requests", "Requests under way.", []).cell();
 
-  const routes = new Map<string, RouteCells>();
+  // By protocol and route: one key of both would be a new string for each request.
+  const known = new Map<string, Map<string, RouteCells>>();
   const cellsOf = (route: string, protocol: string): RouteCells => {
-    const key = `${route}\u0000${protocol}`;
-    let cells = routes.get(key);
+    let routes = known.get(protocol);
+    if (routes === undefined) known.set(protocol, (routes = new Map()));
+    let cells = routes.get(route);
     if (cells === undefined) {
       cells = {
         byStatus: new Map(),
@@ -86,7 +88,7 @@ export function createObserver({ metrics, log, clock, accessLog }: ObserverOptio
         bytesOut: sentBytes.cell(route),
       };
       // Routes come from configurations, so this grows by reloads that rename routes and by nothing else.
-      if (routes.size < 10_000) routes.set(key, cells);
+      if (routes.size < 10_000) routes.set(route, cells);
     }
     return cells;
   };
