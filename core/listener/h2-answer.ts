@@ -75,6 +75,11 @@ export class H2Answer {
     }
   }
 
+  /** Bytes that were handed to the stream. */
+  get bytes(): number {
+    return this.#bytes;
+  }
+
   /** The stream is over; `complete` says whether everything left. `error` is why not. */
   close(complete: boolean, error: unknown): void {
     if (this.#over) return;
@@ -111,18 +116,15 @@ export class H2Answer {
     }
   }
 
-  /**
-   * Breaks the answer off: with RST_STREAM, never END_STREAM, or the client takes it for whole. On this runtime
-   * only `destroy` with an error does that; without one, and in `close`, the stream is first ended in order.
-   */
+  /** Breaks the answer off: with RST_STREAM, never END_STREAM, or the client takes it for whole. */
   fail(error: unknown): void {
     if (this.#over || this.error !== undefined) return;
     this.error = error;
     const stream = this.#stream;
     if (stream.destroyed) return;
     const gone = error instanceof SluiceError && error.code === "client_closed";
-    (stream as { rstCode: number }).rstCode = gone ? CANCEL : INTERNAL_ERROR;
-    stream.destroy(error instanceof Error ? error : new Error("the answer failed", { cause: error }));
+    const why = error instanceof Error ? error : new Error("the answer failed", { cause: error });
+    resetStream(stream, gone ? CANCEL : INTERNAL_ERROR, why);
   }
 
   #beginBody(fields: string[], body: Body): void {
@@ -202,4 +204,13 @@ export class H2Answer {
       this.fail(error);
     }
   }
+}
+
+/**
+ * RST_STREAM and nothing else. On this runtime only `destroy` with an error does that; without one, and in `close`, the
+ * stream is first ended in order.
+ */
+export function resetStream(stream: ServerHttp2Stream, code: number, why: Error): void {
+  (stream as { rstCode: number }).rstCode = code;
+  stream.destroy(why);
 }

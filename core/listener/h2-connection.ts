@@ -3,21 +3,18 @@ import { BytesBody, type ConnectionFacts, ERROR_CODES, HeaderList, SluiceError }
 import { MessageError } from "../http1/message-error.ts";
 import type { Wire, WireOwner } from "../http1/wire.ts";
 import {
-  COMPRESSION_ERROR,
   END_STREAM,
   ENHANCE_YOUR_CALM,
-  FLOW_CONTROL_ERROR,
-  FRAME_SIZE_ERROR,
   MAX_31 as MAX_STREAM_ID,
   NO_ERROR,
   PROTOCOL_ERROR,
-  STREAM_CLOSED,
+  REFUSED_STREAM,
 } from "../http2/frames.ts";
 import { isGrpcType } from "../http2/grpc-type.ts";
 import { goaway } from "./h2-frames.ts";
-import type { H2Answer } from "./h2-answer.ts";
+import { type H2Answer, resetStream } from "./h2-answer.ts";
 import { type GuardedSession, type GuardLimits, H2Guard } from "./h2-guard.ts";
-import type { Violation } from "./h2-violations.ts";
+import { overflow, sessionFailure, type Violation } from "./h2-violations.ts";
 import { rawField, readRequestHead } from "./h2-headers.ts";
 import { H2Inbound, type StreamHost } from "./h2-inbound.ts";
 import type { H2Shared } from "./h2-shared.ts";
@@ -55,7 +52,8 @@ export class H2Connection implements WireOwner, StreamHost, SocketObserver, Guar
   readonly #socket: H2Socket;
   readonly #session: ServerHttp2Session;
   readonly #closed: (connection: H2Connection) => void;
-  readonly #requests = new Set<H2Inbound>();
+  /** By their streams. */
+  readonly #requests = new Map<number, H2Inbound>();
   /** Answers that go on when the wire has caught up. */
   #waiting: H2Answer[] = [];
   readonly #openedAt: number;
@@ -72,6 +70,8 @@ export class H2Connection implements WireOwner, StreamHost, SocketObserver, Guar
   #closingAt = 0;
   /** When the first GOAWAY of a drain left; 0 before. */
   #drainingAt = 0;
+  /** The last stream that is served, once the client was told. */
+  #last = Infinity;
 
   constructor(
     shared: H2Shared,
@@ -102,7 +102,8 @@ export class H2Connection implements WireOwner, StreamHost, SocketObserver, Guar
 
   data(chunk: Uint8Array): void {
     if (this.#closingAt !== 0) return;
-    const violation = this.#guard.inspect(chunk, this.shared.now);
+    const violation =
+      this.#guard.inspect(chunk, this.shared.now) ?? overflow(this.#guard.windows, this.#requests);
     if (violation !== undefined && this.#closingAt === 0) this.#punish(violation);
   }
 
@@ -163,8 +164,9 @@ export class H2Connection implements WireOwner, StreamHost, SocketObserver, Guar
   }
 
   streamClosed(inbound: H2Inbound, aborted: boolean): void {
-    this.#requests.delete(inbound);
+    this.#requests.delete(inbound.id);
     if (this.#requests.size === 0) this.#idleSince = this.shared.now;
+    this.#finish();
     if (!aborted || this.#closingAt !== 0) return;
     // More broken streams than the client reset itself: it makes us reset them (CVE-2025-8671).
     if (++this.#brokenStreams <= this.#guard.resetsSeen) return;
@@ -186,11 +188,11 @@ export class H2Connection implements WireOwner, StreamHost, SocketObserver, Guar
       this.#close(ENHANCE_YOUR_CALM, message);
       return;
     }
-    for (const inbound of this.#requests) inbound.sweep(now, limits);
+    for (const inbound of this.#requests.values()) inbound.sweep(now, limits);
     if (this.#drainingAt !== 0) {
-      if (now - this.#drainingAt >= GOAWAY_GRACE) this.#session.close();
+      if (now - this.#drainingAt >= GOAWAY_GRACE) this.#nameLast();
     } else if (this.#requests.size === 0 && now - this.#idleSince >= limits.idleTimeout) {
-      this.#session.close();
+      this.drain();
     }
   }
 
@@ -202,9 +204,29 @@ export class H2Connection implements WireOwner, StreamHost, SocketObserver, Guar
     if (this.#drainingAt !== 0 || this.#closingAt !== 0 || this.#session.destroyed) return;
     this.#drainingAt = this.shared.now;
     this.#session.goaway(NO_ERROR, MAX_STREAM_ID);
-    this.#session.ping(() => {
-      if (this.#closingAt === 0) this.#session.close();
-    });
+    this.#session.ping(() => this.#nameLast());
+  }
+
+  /** From here on no stream is served that the client has not opened yet. */
+  #nameLast(): void {
+    if (this.#closingAt !== 0) return;
+    if (this.#last === Infinity) {
+      this.#last = this.#guard.lastStream;
+      this.#socket.write(goaway(this.#last, NO_ERROR));
+    }
+    this.#finish();
+  }
+
+  /**
+   * Closes when the last stream is done. The session is not asked to: from then on it hears no trailers any more, leaves
+   * streams that are opened late unanswered and open, and names them in a GOAWAY of its own (seen on Bun 1.4.5).
+   */
+  #finish(): void {
+    if (this.#last === Infinity || this.#closingAt !== 0) return;
+    if (this.#requests.size > 0 || this.#guard.headSince !== 0) return;
+    this.#startClosing();
+    // What the session has written, or holds back until this turn is over, leaves before the FIN.
+    setImmediate(end, this.#socket);
   }
 
   destroy(): void {
@@ -226,6 +248,10 @@ export class H2Connection implements WireOwner, StreamHost, SocketObserver, Guar
       return;
     }
     this.#highest = id;
+    if (id > this.#last) {
+      this.#refuseLate(stream);
+      return;
+    }
     const ended = (flags & END_STREAM) !== 0;
     const fields = this.whole(raw);
     try {
@@ -233,11 +259,18 @@ export class H2Connection implements WireOwner, StreamHost, SocketObserver, Guar
       const head = readRequestHead(fields, this.shared.limits());
       this.#checkServed(head.grpc);
       const inbound = new H2Inbound(this, stream, head, ended);
-      this.#requests.add(inbound);
+      this.#requests.set(inbound.id, inbound);
       this.#handle(inbound);
     } catch (error) {
       this.#refuse(stream, fields ?? raw, ended, error);
     }
+  }
+
+  /** RFC 9113 §8.7: the client may send it again, elsewhere. Not without end: it was told (§6.8). */
+  #refuseLate(stream: ServerHttp2Stream): void {
+    resetStream(stream, REFUSED_STREAM, new Error("opened after the last stream was named"));
+    const violation = this.#guard.chargeReset(this.shared.now);
+    if (violation !== undefined) this.#punish(violation);
   }
 
   #handle(inbound: H2Inbound): void {
@@ -265,7 +298,7 @@ export class H2Connection implements WireOwner, StreamHost, SocketObserver, Guar
     const headers = new HeaderList();
     const head = { method, target, authority: "", headers, grpc, contentLength: undefined };
     const inbound = new H2Inbound(this, stream, { ...head, expectContinue: false }, ended);
-    this.#requests.add(inbound);
+    this.#requests.set(inbound.id, inbound);
     inbound.body?.cancel();
     try {
       if (!(error instanceof MessageError)) throw error;
@@ -287,10 +320,13 @@ export class H2Connection implements WireOwner, StreamHost, SocketObserver, Guar
   }
 
   #punish(violation: Violation): void {
-    const { h2Code, reason, message } = violation;
+    this.#tell(violation);
+    this.#close(violation.h2Code, violation.message);
+  }
+
+  #tell({ h2Code, reason, message }: Violation): void {
     const code = h2Code === ENHANCE_YOUR_CALM ? "rate_limited" : "bad_request";
     this.#reject({ code, reason, message });
-    this.#close(h2Code, message);
   }
 
   /** Says why and closes, streams and all. */
@@ -298,7 +334,7 @@ export class H2Connection implements WireOwner, StreamHost, SocketObserver, Guar
     if (this.#closingAt !== 0) return;
     this.#startClosing();
     this.#session.destroy(new Error(message), h2Code);
-    this.#socket.write(goaway(this.#guard.lastStream, h2Code, message));
+    this.#socket.write(goaway(this.#lastServed, h2Code, message));
   }
 
   /** The session found the connection broken, and has ended its socket without a GOAWAY. */
@@ -310,16 +346,14 @@ export class H2Connection implements WireOwner, StreamHost, SocketObserver, Guar
       this.shared.log.debug({ err: error }, "an HTTP/2 session failed");
       return;
     }
-    // What breaks the protocol otherwise was found by the guard.
-    const broken = this.#decoding ? COMPRESSION_ERROR : PROTOCOL_ERROR;
-    const h2Code = error.errno === undefined ? ENHANCE_YOUR_CALM : (CODES.get(error.errno) ?? broken);
-    const flood = h2Code === ENHANCE_YOUR_CALM;
-    this.#reject({
-      code: flood ? "rate_limited" : "bad_request",
-      reason: flood ? "http2.frame_flood" : "http2.protocol",
-      message: flood ? "too many frames that carry nothing" : "the client broke the protocol",
-    });
-    this.#socket.write(goaway(this.#guard.lastStream, h2Code));
+    const violation = sessionFailure(error.errno, this.#decoding);
+    this.#tell(violation);
+    this.#socket.write(goaway(this.#lastServed, violation.h2Code));
+  }
+
+  /** For GOAWAY: a number that was named before must not go up (RFC 9113 §6.8). */
+  get #lastServed(): number {
+    return Math.min(this.#guard.lastStream, this.#last);
   }
 
   #startClosing(): void {
@@ -336,13 +370,7 @@ function grpcRefusal(fields: HeaderList, { code, message }: MessageError): Heade
   return headers;
 }
 
-/** nghttp2's error numbers, which the runtime uses, as codes for GOAWAY. */
-const CODES: ReadonlyMap<number, number> = new Map([
-  [-510, STREAM_CLOSED],
-  [-522, FRAME_SIZE_ERROR],
-  [-523, COMPRESSION_ERROR],
-  [-524, FLOW_CONTROL_ERROR],
-  [-904, ENHANCE_YOUR_CALM],
-]);
-
+function end(socket: H2Socket): void {
+  socket.end();
+}
 function ignore(): void {}

@@ -1,4 +1,5 @@
 import { expect, test } from "bun:test";
+import { BodyQueue, HeaderList } from "sluice/plugin";
 import { eventually } from "../http1/test-server.ts";
 import {
   ACK,
@@ -24,7 +25,8 @@ import {
   WINDOW_UPDATE,
 } from "../http2/frames.ts";
 import { frame } from "./h2-frames.ts";
-import { block, EMPTY, framesOf, get, goawayCode, headers, send } from "./test-h2-client.ts";
+import type { Inbound } from "./inbound.ts";
+import { awaitFrame, block, EMPTY, framesOf, get, goawayCode, headers, send } from "./test-h2-client.ts";
 import { tellFacts, testListener } from "./test-listener.ts";
 
 /* What ends a connection, and the error code that says so (RFC 9113 §5.4.1). */
@@ -98,4 +100,60 @@ test.each<readonly [string, Uint8Array[], number]>([
   await client.ended();
   expect(served.rejections).toMatchObject([{ code: "bad_request", httpVersion: "2", method: undefined }]);
   await eventually(() => served.listener.connections === 0);
+});
+
+// Windows of streams (RFC 9113 §6.9.1, §6.9.2).
+
+const LARGEST = setting(INITIAL_WINDOW_SIZE, MAX_31);
+
+test.each([true, false])(
+  "no SETTINGS may make the window of a stream overflow (in one piece: %p)",
+  async (joined) => {
+    const requests: Inbound[] = [];
+    using served = await testListener((inbound) => requests.push(inbound));
+    const pieces = [headers(1, get()), headers(3, get()), windowUpdate(3, 1)];
+    const client = await send(served, ...(joined ? [...pieces, LARGEST] : pieces));
+    await eventually(() => requests.length === 2);
+    if (!joined) await client.send(LARGEST);
+    expect(await goawayCode(client)).toBe(FLOW_CONTROL_ERROR);
+    expect(served.rejections).toMatchObject([{ code: "bad_request", reason: "http2.window" }]);
+    client.reset();
+  },
+);
+
+test("a window as large as it may be is no overflow, neither is one that was used", async () => {
+  const requests: Inbound[] = [];
+  using served = await testListener((inbound) => requests.push(inbound));
+  const client = await send(
+    served,
+    headers(1, get()),
+    headers(3, get()),
+    windowUpdate(3, 1),
+    headers(5, get()),
+  );
+  await eventually(() => requests.length === 3);
+  // One byte of the fifth stream is spent when it is granted once more, and the third stream is over.
+  const body = new BodyQueue({ pause() {}, resume() {}, cancelled() {} });
+  body.push(one);
+  void requests[2]!.respond(200, new HeaderList(), body);
+  void requests[1]!.respond(204, new HeaderList(), null);
+  await awaitFrame(client, ({ type, stream }) => type === DATA && stream === 5);
+  await awaitFrame(client, ({ type, stream }) => type === HEADERS && stream === 3);
+  const ping = frame(PING, 0, 0, Buffer.alloc(8));
+  await client.send(Buffer.concat([windowUpdate(5, 1), LARGEST, windowUpdate(1, 0), ping]));
+  await awaitFrame(client, ({ type }) => type === PING);
+  expect(framesOf(client).some(({ type }) => type === GOAWAY)).toBe(false);
+  expect(served.rejections).toEqual([]);
+  client.reset();
+});
+
+test("a window that WINDOW_UPDATE makes overflow resets its stream, and the others go on", async () => {
+  const requests: Inbound[] = [];
+  using served = await testListener((inbound) => requests.push(inbound));
+  const client = await send(served, headers(1, get()), headers(3, get()), windowUpdate(1, MAX_31));
+  const reset = await awaitFrame(client, ({ type }) => type === RST_STREAM);
+  expect([reset.stream, reset.payload.readUInt32BE()]).toEqual([1, FLOW_CONTROL_ERROR]);
+  void requests[1]!.respond(204, new HeaderList(), null);
+  await awaitFrame(client, ({ type, stream }) => type === HEADERS && stream === 3);
+  client.reset();
 });

@@ -32,6 +32,7 @@ import {
   missized,
   u32,
   type Violation,
+  type WindowChange,
 } from "./h2-violations.ts";
 
 export interface GuardLimits {
@@ -81,6 +82,8 @@ export class H2Guard {
   opened = 0;
   /** Header blocks that passed on, trailers included. */
   blocks = 0;
+  /** What was said of the windows of streams; who looks at it empties it. See `overflow`. */
+  readonly windows: WindowChange[] = [];
   readonly #limits: GuardLimits;
   readonly #session: GuardedSession;
   #prefaceAt = 0;
@@ -297,9 +300,9 @@ export class H2Guard {
           ? broken("padding", "more padding than frame")
           : undefined;
       case SETTINGS:
-        return badSetting(bytes, payload, (bytes[at + 1]! << 8) | bytes[at + 2]!);
+        return badSetting(bytes, payload, (bytes[at + 1]! << 8) | bytes[at + 2]!, this.windows);
       case WINDOW_UPDATE:
-        return this.#stream === 0 ? this.#windowUpdate(u32(bytes, payload) & MAX_31) : undefined;
+        return this.#windowUpdate(u32(bytes, payload) & MAX_31);
       default:
         return undefined;
     }
@@ -307,6 +310,11 @@ export class H2Guard {
 
   /** RFC 9113 §6.9.1. */
   #windowUpdate(increment: number): Violation | undefined {
+    if (this.#stream !== 0) {
+      // The session finds those that are 0 or too large: they are that stream's error alone.
+      this.windows.push({ stream: this.#stream, value: increment });
+      return undefined;
+    }
     if (increment === 0) return broken("window", "WINDOW_UPDATE by nothing");
     this.#granted += increment;
     return this.#granted - this.#sent > MAX_31

@@ -14,6 +14,7 @@ import { type AnswerHost, H2Answer } from "./h2-answer.ts";
 import { CANCEL, NO_ERROR } from "../http2/frames.ts";
 import { type FieldObject, type H2RequestHead, informObject, readTrailers } from "./h2-headers.ts";
 import type { H2Shared } from "./h2-shared.ts";
+import type { StreamWindow } from "./h2-violations.ts";
 import type { Inbound, Sent } from "./inbound.ts";
 
 const INBOUND: unique symbol = Symbol("inbound");
@@ -33,8 +34,10 @@ export interface StreamHost extends AnswerHost {
 }
 
 /** One request on one HTTP/2 stream, and the way to its answer. */
-export class H2Inbound implements Inbound, BodyProducer {
+export class H2Inbound implements Inbound, BodyProducer, StreamWindow {
   readonly httpVersion = "2";
+  /** Of its stream. */
+  readonly id: number;
   readonly connection: ConnectionFacts;
   readonly method: string;
   readonly rawTarget: string;
@@ -44,6 +47,7 @@ export class H2Inbound implements Inbound, BodyProducer {
   readonly body: BodyQueue | null;
   bodyMayRest = false;
   onGone: ((error: SluiceError) => void) | undefined;
+  granted = 0;
   readonly #stream: Tracked;
   readonly #host: StreamHost;
   #received = 0;
@@ -61,6 +65,7 @@ export class H2Inbound implements Inbound, BodyProducer {
   constructor(host: StreamHost, stream: ServerHttp2Stream, head: H2RequestHead, ended: boolean) {
     const tracked = stream as Tracked;
     tracked[INBOUND] = this;
+    this.id = stream.id ?? 0;
     this.#stream = tracked;
     this.#host = host;
     this.connection = host.facts;
@@ -85,6 +90,10 @@ export class H2Inbound implements Inbound, BodyProducer {
     tracked.on("trailers", onTrailers);
     tracked.push = onPush;
     tracked.resume();
+  }
+
+  get used(): number {
+    return this.#answer?.bytes ?? 0;
   }
 
   pause(): void {

@@ -1,6 +1,6 @@
 import { expect, test } from "bun:test";
 import { HeaderList, type SluiceError } from "sluice/plugin";
-import { eventually, type RawClient, settled } from "../http1/test-server.ts";
+import { eventually, settled } from "../http1/test-server.ts";
 import {
   ACK,
   CONTINUATION,
@@ -9,7 +9,6 @@ import {
   ENHANCE_YOUR_CALM,
   GOAWAY,
   HEADERS,
-  MAX_31 as MAX_STREAM_ID,
   NO_ERROR,
   PING,
   PROTOCOL_ERROR,
@@ -29,6 +28,7 @@ import {
   goawayCode,
   headers,
   hello,
+  ofStream,
   send,
 } from "./test-h2-client.ts";
 import { tellFacts, testListener } from "./test-listener.ts";
@@ -39,12 +39,6 @@ const PROTOCOL_RESET = Buffer.of(0, 0, 0, PROTOCOL_ERROR);
 
 function without(name: string): Fields {
   return get().filter(([field]) => field !== name);
-}
-
-function ofStream(client: RawClient, stream = 1): string[] {
-  const names = ["DATA", "HEADERS", "", "RST_STREAM"];
-  const seen = framesOf(client).filter((each) => each.stream === stream && names[each.type]);
-  return seen.map(({ type, flags }) => names[type]! + ((flags & END_STREAM) !== 0 && type < 2 ? " end" : ""));
 }
 
 test.each<readonly [string, Fields]>([
@@ -317,64 +311,6 @@ test("a header block that does not end, a client that says nothing, and an idle 
   await served.clock.advance(5000);
   await eventually(() => served.listener.connections === 0);
   expect(served.clock.pending).toBe(0);
-});
-
-test("drain loses no request: the last stream is named when the client has heard of it", async () => {
-  const requests: Inbound[] = [];
-  using served = await testListener((inbound) => requests.push(inbound));
-  const client = await send(served, headers(1, get()));
-  await eventually(() => requests.length === 1);
-  served.listener.drain();
-  const first = await awaitFrame(client, ({ type }) => type === GOAWAY);
-  expect(first.payload.readUInt32BE(0)).toBe(MAX_STREAM_ID);
-  // Sent before the client could know.
-  await client.send(headers(3, get()));
-  await eventually(() => requests.length === 2);
-  const ping = await awaitFrame(client, ({ type, flags }) => type === PING && (flags & ACK) === 0);
-  await client.send(frame(PING, ACK, 0, ping.payload));
-  const last = await awaitFrame(client, ({ type, payload }) => {
-    return type === GOAWAY && payload.readUInt32BE(0) !== MAX_STREAM_ID;
-  });
-  expect(last.payload.readUInt32BE(0)).toBe(3);
-  expect(last.payload.readUInt32BE(4)).toBe(NO_ERROR);
-  for (const inbound of requests) void inbound.respond(204, new HeaderList(), null);
-  await client.ended();
-  expect(ofStream(client, 1)).toEqual(["HEADERS end"]);
-  expect(ofStream(client, 3)).toEqual(["HEADERS end"]);
-});
-
-test("drain tells an idle client first, serves what it had sent, and then closes", async () => {
-  using served = await testListener(tellFacts);
-  const client = await send(served, headers(1, get()));
-  await awaitFrame(client, ({ type }) => type === DATA);
-  served.listener.drain();
-  const first = await awaitFrame(client, ({ type }) => type === GOAWAY);
-  expect(first.payload.readUInt32BE(0)).toBe(MAX_STREAM_ID);
-  await client.send(headers(3, get()));
-  await awaitFrame(client, ({ type, stream }) => type === DATA && stream === 3);
-  // It does not answer our PING: a second later it is told to go all the same.
-  expect(framesOf(client).filter(({ type }) => type === GOAWAY).length).toBe(1);
-  await served.clock.advance(1_300);
-  const last = await awaitFrame(client, ({ type, payload }) => {
-    return type === GOAWAY && payload.readUInt32BE(0) !== MAX_STREAM_ID;
-  });
-  expect([last.payload.readUInt32BE(0), last.payload.readUInt32BE(4)]).toEqual([3, NO_ERROR]);
-  await client.ended();
-  await served.clock.advance(3_000);
-  await eventually(() => served.listener.connections === 0);
-});
-
-test("a drained client that answers at once is not kept", async () => {
-  using served = await testListener(tellFacts);
-  const client = await send(served, headers(1, get()));
-  await awaitFrame(client, ({ type }) => type === DATA);
-  served.listener.drain();
-  const ping = await awaitFrame(client, ({ type, flags }) => type === PING && (flags & ACK) === 0);
-  await client.send(frame(PING, ACK, 0, ping.payload));
-  // The clock stands still.
-  await client.ended();
-  client.finish();
-  await eventually(() => served.listener.connections === 0);
 });
 
 test("a client with endless windows that reads nothing gets no more than the socket holds", async () => {

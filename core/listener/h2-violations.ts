@@ -1,5 +1,6 @@
 import {
   ACK,
+  COMPRESSION_ERROR,
   ENABLE_PUSH,
   ENHANCE_YOUR_CALM,
   FLOW_CONTROL_ERROR,
@@ -13,6 +14,7 @@ import {
   PRIORITY,
   PROTOCOL_ERROR,
   SETTINGS,
+  STREAM_CLOSED,
   WINDOW_UPDATE,
 } from "../http2/frames.ts";
 
@@ -58,8 +60,57 @@ export function misplaced(
   }
 }
 
-/** RFC 9113 §6.5.2. @param bytes the frame's payload is `length` bytes of them, from `from` */
-export function badSetting(bytes: Uint8Array, from: number, length: number): Violation | undefined {
+/** A client's word on how much it takes: WINDOW_UPDATE of a stream, or INITIAL_WINDOW_SIZE for all of them. */
+export interface WindowChange {
+  /** 0 for all. */
+  readonly stream: number;
+  /** The increment, or the new initial size. */
+  readonly value: number;
+}
+
+/** What a window is reckoned from, besides the initial size. */
+export interface StreamWindow {
+  /** Sum of increments. */
+  granted: number;
+  /** Bytes of the answer that are sent or wait for it. */
+  readonly used: number;
+}
+
+/**
+ * RFC 9113 §6.9.2: a change of INITIAL_WINDOW_SIZE moves the windows of all open streams, and none may overflow. What
+ * is not sent yet counts as used: a window may be taken for smaller than it is, never for larger. Takes `changes` out.
+ */
+export function overflow(
+  changes: WindowChange[],
+  open: ReadonlyMap<number, StreamWindow>,
+): Violation | undefined {
+  if (changes.length === 0) return undefined;
+  for (const { stream, value } of changes.splice(0)) {
+    if (stream !== 0) {
+      const window = open.get(stream);
+      if (window !== undefined) window.granted += value;
+      continue;
+    }
+    for (const { granted, used } of open.values()) {
+      if (value + granted - used > MAX_31) {
+        return breach(FLOW_CONTROL_ERROR, "window", "INITIAL_WINDOW_SIZE makes a stream's window overflow");
+      }
+    }
+  }
+  return undefined;
+}
+
+/**
+ * RFC 9113 §6.5.2.
+ * @param bytes the frame's payload is `length` bytes of them, from `from`
+ * @param windows gets what it says of them
+ */
+export function badSetting(
+  bytes: Uint8Array,
+  from: number,
+  length: number,
+  windows: WindowChange[],
+): Violation | undefined {
   for (let at = from; at < from + length; at += 6) {
     const value = u32(bytes, at + 2);
     switch ((bytes[at]! << 8) | bytes[at + 1]!) {
@@ -68,6 +119,7 @@ export function badSetting(bytes: Uint8Array, from: number, length: number): Vio
         break;
       case INITIAL_WINDOW_SIZE:
         if (value > MAX_31) return breach(FLOW_CONTROL_ERROR, "settings", "INITIAL_WINDOW_SIZE is too large");
+        windows.push({ stream: 0, value });
         break;
       case MAX_FRAME_SIZE:
         if (value < MAX_FRAME || value > LARGEST_FRAME) {
@@ -98,3 +150,24 @@ export function missized(message: string): Violation {
 export function breach(h2Code: number, reason: string, message: string): Violation {
   return { h2Code, reason: `http2.${reason}`, message };
 }
+
+/**
+ * Why `node:http2` gave a connection up; what else breaks the protocol the guard finds.
+ * @param errno of the session's error
+ * @param decoding whether it was given a header block last
+ */
+export function sessionFailure(errno: number | undefined, decoding: boolean): Violation {
+  const code = errno === undefined ? ENHANCE_YOUR_CALM : CODES.get(errno);
+  if (code === ENHANCE_YOUR_CALM) return calm("frame_flood", "too many frames that carry nothing");
+  const otherwise = decoding ? COMPRESSION_ERROR : PROTOCOL_ERROR;
+  return breach(code ?? otherwise, "protocol", "the client broke the protocol");
+}
+
+/** nghttp2's error numbers, which the runtime uses, as codes for GOAWAY. */
+const CODES: ReadonlyMap<number, number> = new Map([
+  [-510, STREAM_CLOSED],
+  [-522, FRAME_SIZE_ERROR],
+  [-523, COMPRESSION_ERROR],
+  [-524, FLOW_CONTROL_ERROR],
+  [-904, ENHANCE_YOUR_CALM],
+]);

@@ -85,3 +85,10 @@ export async function goawayCode(client: RawClient): Promise<number> {
   const { payload } = await awaitFrame(client, ({ type }) => type === GOAWAY);
   return payload.readUInt32BE(4);
 }
+
+/** What came on a stream, as words. */
+export function ofStream(client: RawClient, stream = 1): string[] {
+  const names = ["DATA", "HEADERS", "", "RST_STREAM"];
+  const seen = framesOf(client).filter((each) => each.stream === stream && names[each.type]);
+  return seen.map(({ type, flags }) => names[type]! + ((flags & END_STREAM) !== 0 && type < 2 ? " end" : ""));
+}

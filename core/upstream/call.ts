@@ -1,4 +1,5 @@
 import type { Body } from "sluice/plugin";
+import { OutBuffer } from "../http2/index.ts";
 import type { OutboundRequest, UpstreamAnswer } from "./transport.ts";
 
 /** Who holds a call at the moment and can let go of it. */
@@ -7,7 +8,7 @@ export interface CallRunner {
   cancel(call: Call, reason: unknown): void;
 }
 
-/** Bytes of a request body that are taken in before its first write, and kept for a second try. */
+/** Bytes of a request body that are taken in before its first write, or kept behind it, for another try. */
 const HEAD_START = 65_536;
 
 /** One request's way through a pool: from the caller to a connection, perhaps a second one, and back. */
@@ -15,8 +16,8 @@ export class Call {
   readonly request: OutboundRequest;
   readonly answer: Promise<UpstreamAnswer>;
   runner: CallRunner;
-  /** It was put on a second connection; there is no third. */
-  retried = false;
+  /** How often it was put on another connection. */
+  retries = 0;
   /** Connections that came to stand before this one (a serial of the pool) are under suspicion. */
   minSerial = 0;
   /** Monotonic milliseconds until which it waits for a connection. */
@@ -28,6 +29,12 @@ export class Call {
   whole: boolean;
   /** A read of the body that is under way. */
   pending: Promise<Uint8Array | null> | undefined;
+  /** What `took` was told of, while it is little. */
+  #kept: OutBuffer | undefined;
+  /** More was sent than is kept. */
+  #lost = false;
+  /** The body's end was read. */
+  #ended = false;
   #taken: boolean;
   #owned: boolean | undefined;
 
@@ -92,8 +99,47 @@ export class Call {
     }
   }
 
+  /** The next of the body behind `bytes`; null at the end. Who goes on with what it answered says so with `took`. */
+  read(): Uint8Array | null | Promise<Uint8Array | null> {
+    if (this.whole || this.#ended) return null;
+    const next = this.pending ?? (this.request.body as Body).read();
+    if (next instanceof Promise) this.pending = next;
+    return next;
+  }
+
+  /** What `read` answered is about to be sent. As long as that is little it is kept, for `rewind`. */
+  took(chunk: Uint8Array | null): void {
+    this.pending = undefined;
+    if (chunk === null) {
+      this.#ended = true;
+      return;
+    }
+    if (this.#lost) return;
+    const before = (this.bytes?.byteLength ?? 0) + (this.#kept?.end ?? 0);
+    if (before + chunk.byteLength > HEAD_START) this.#lose();
+    // A copy: the chunk's own memory may be freed, or be a small part of something large.
+    else (this.#kept ??= new OutBuffer(chunk.byteLength)).append(chunk);
+  }
+
+  /** Goes back to the first byte of the body, to send the request once more. @returns false where that is gone */
+  rewind(): boolean {
+    if (this.whole || !this.#taken) return true;
+    if (!this.#lost) {
+      const kept = this.#kept?.bytes.subarray(0, this.#kept.end);
+      if (kept !== undefined) this.bytes = Buffer.concat([this.bytes ?? NOTHING, kept]);
+      this.#kept = undefined;
+      this.whole = this.#ended;
+      return true;
+    }
+    if (this.pending !== undefined || this.request.body?.rewind?.() !== true) return false;
+    this.bytes = undefined;
+    this.#taken = this.#lost = this.#ended = false;
+    return true;
+  }
+
   /** The answer's head is here; its body may go on. */
   succeed(answer: UpstreamAnswer): void {
+    this.#lose();
     this.#resolve(answer);
   }
 
@@ -109,6 +155,14 @@ export class Call {
     this.#over = true;
     this.#unlisten?.();
   }
+
+  /** There is no way back to the body's first byte, unless the body itself has one. */
+  #lose(): void {
+    this.#lost = true;
+    this.#kept = undefined;
+  }
 }
+
+const NOTHING = new Uint8Array(0);
 
 function ignore(): void {}

@@ -33,6 +33,9 @@ const MAX_STREAMS = 512;
 /** What the peer may send over all streams together before we say go on; each has its own bound. */
 const CONNECTION_WINDOW = 16_777_216;
 
+/** How often a request that was refused unprocessed is sent again. */
+const MAX_REFUSALS = 2;
+
 /** Bytes that wait for the wire; above it nothing is taken from bodies. */
 const HIGH_WATER = 65_536;
 
@@ -162,7 +165,7 @@ export class Http2Connection implements PooledConnection, Dialled, WireOwner, Fr
   }
 
   retry(call: Call): boolean {
-    return this.#pool.retry(call);
+    return this.#pool.retry(call, MAX_REFUSALS);
   }
 
   suspect(): void {
@@ -303,7 +306,11 @@ export class Http2Connection implements PooledConnection, Dialled, WireOwner, Fr
       case INITIAL_WINDOW_SIZE: {
         if (value > MAX_31) throw new ConnectionError(FLOW_CONTROL_ERROR, "a window beyond 2^31");
         // RFC 9113 §6.9.2: it holds for streams that are open, too, and may leave them below 0.
-        for (const stream of this.#streams.values()) stream.sendWindow += value - this.#streamWindow;
+        for (const stream of this.#streams.values()) {
+          stream.sendWindow += value - this.#streamWindow;
+          if (stream.sendWindow > MAX_31)
+            throw new ConnectionError(FLOW_CONTROL_ERROR, "a window beyond 2^31");
+        }
         this.#streamWindow = value;
         this.#wakeAll();
         break;

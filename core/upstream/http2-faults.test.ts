@@ -1,5 +1,5 @@
 import { expect, test } from "bun:test";
-import { BytesBody, SluiceError } from "sluice/plugin";
+import { SluiceError } from "sluice/plugin";
 import { createFakeClock } from "sluice/testing";
 import { settled } from "../http1/test-server.ts";
 import {
@@ -17,7 +17,6 @@ import { failure, http2, ManualBody, outbound, textOf, until } from "./test-kit.
 
 /* Streams and connections that end otherwise than by a whole answer, over HTTP/2. */
 
-const REFUSED_STREAM = 7;
 const isHead = ({ type }: SeenFrame) => type === HEADERS;
 const answerOk = (session: H2PeerConnection, stream: number) => session.head(stream, OK_HEAD, true);
 
@@ -103,80 +102,6 @@ for (const [name, announced] of [
     transport.close();
   });
 }
-
-// What was not processed may be sent again.
-
-for (const [name, refuse] of [
-  [
-    "REFUSED_STREAM",
-    (session: H2PeerConnection, stream: number) => session.resetStream(stream, REFUSED_STREAM),
-  ],
-  ["a GOAWAY below it", (session: H2PeerConnection) => session.goaway(0)],
-] as const) {
-  const refusing = () =>
-    h2Peer({
-      frame: (session, seen, index) => {
-        if (index > 0) {
-          if (seen.flags & END_STREAM) answerOk(session, seen.stream);
-        } else if (isHead(seen)) refuse(session, seen.stream);
-      },
-    });
-
-  test(`a request refused by ${name} is sent on another connection, POST included`, async () => {
-    using upstream = refusing();
-    const transport = http2({ port: upstream.port });
-    const request = outbound({ method: "POST", body: new BytesBody(Buffer.from("pay")) });
-    expect((await transport.request(request)).status).toBe(200);
-    expect(upstream.sessions).toHaveLength(2);
-    expect(upstream.sessions[1]?.text(1)).toBe("pay");
-    transport.close();
-  });
-
-  test(`a request refused by ${name} whose body was begun fails as not sent`, async () => {
-    using upstream = refusing();
-    const transport = http2({ port: upstream.port });
-    const body = new ManualBody();
-    const request = outbound({ method: "POST", body });
-    body.push("begun");
-    expect((await failure(transport.request(request))).reason).toBe("reset");
-    expect(request.progress.sent).toBe(false);
-    expect(upstream.sessions).toHaveLength(1);
-    transport.close();
-  });
-}
-
-test("refused twice is a failure", async () => {
-  using upstream = h2Peer({
-    frame: (session, seen) => {
-      if (isHead(seen)) session.resetStream(seen.stream, REFUSED_STREAM);
-    },
-  });
-  const transport = http2({ port: upstream.port });
-  expect((await failure(transport.request(outbound()))).reason).toBe("reset");
-  expect(upstream.sessions).toHaveLength(2);
-  transport.close();
-});
-
-test("GOAWAY lets the streams below it finish; new requests go elsewhere", async () => {
-  using upstream = h2Peer({
-    frame: (session, seen, index) => {
-      if (!isHead(seen)) return;
-      session.head(seen.stream, OK_HEAD);
-      session.data(seen.stream, "a");
-      if (index === 0) session.goaway(seen.stream);
-      else session.data(seen.stream, "b", true);
-    },
-  });
-  const transport = http2({ port: upstream.port });
-  const first = await transport.request(outbound());
-  expect(String(await first.body?.read())).toBe("a");
-  expect(await textOf(await transport.request(outbound()))).toBe("ab");
-  expect(upstream.sessions).toHaveLength(2);
-  upstream.sessions[0]?.data(1, "z", true);
-  expect(await textOf(first)).toBe("z");
-  await upstream.sessions[0]?.raw.over;
-  transport.close();
-});
 
 // How many streams on how many connections.
 

@@ -137,7 +137,7 @@ test("a PING is answered", async () => {
 
 // One stream that breaks the rules is reset; the others go on.
 
-const flaws: [name: string, answer: (session: H2PeerConnection, stream: number) => void][] = [
+const flaws: [name: string, answer: (session: H2PeerConnection, stream: number) => void, code?: number][] = [
   ["a head without :status", (s, id) => s.head(id, [["x-a", "1"]], true)],
   ["a status that is none", (s, id) => s.head(id, [[":status", "two"]], true)],
   ["a capital in a name", (s, id) => s.head(id, [...OK_HEAD, ["X-A", "1"]], true)],
@@ -154,10 +154,10 @@ const flaws: [name: string, answer: (session: H2PeerConnection, stream: number) 
     (s, id) => s.head(id, [...OK_HEAD, ...Array.from({ length: 600 }, () => ["x-a", "1"] as const)], true),
   ],
   ["a window grown by nothing", (s, id) => s.window(id, 0)],
-  ["a window grown beyond measure", (s, id) => s.window(id, 2 ** 31 - 1)],
+  ["a window grown beyond measure", (s, id) => s.window(id, 2 ** 31 - 1), 3],
 ];
 
-for (const [name, answer] of flaws) {
+for (const [name, answer, code = 1] of flaws) {
   test(`${name} is a protocol failure of that stream alone`, async () => {
     using upstream = h2Peer({
       frame: (session, seen) => {
@@ -169,7 +169,9 @@ for (const [name, answer] of flaws) {
     const transport = http2({ port: upstream.port });
     const error = await failure(transport.request(outbound()));
     expect([error.code, error.reason]).toEqual(["upstream_failed", "protocol"]);
-    await upstream.sessions[0]?.frame(({ type, stream }) => type === RST_STREAM && stream === 1);
+    const session = upstream.sessions[0]!;
+    const reset = await session.frame(({ type, stream }) => type === RST_STREAM && stream === 1);
+    expect(reset.payload.readUInt32BE()).toBe(code);
     expect((await transport.request(outbound())).status).toBe(200);
     expect(upstream.sessions).toHaveLength(1);
     transport.close();
@@ -221,6 +223,7 @@ const breaches: [name: string, code: number, send: (session: H2PeerConnection) =
   ["SETTINGS on a stream", 1, (s) => s.send(4, 0, 1, empty)],
   ["SETTINGS in part", 6, (s) => s.send(4, 0, 0, Buffer.alloc(5))],
   ["a window beyond 2^31", 3, (s) => s.window(0, 2 ** 31 - 1)],
+  ["a stream's window beyond 2^31 by SETTINGS", 3, (s) => (s.window(1, 1), s.settings([4, 2 ** 31 - 1]))],
   ["a connection's window grown by nothing", 1, (s) => s.window(0, 0)],
   ["PING of seven bytes", 6, (s) => s.send(6, 0, 0, Buffer.alloc(7))],
   ["CONTINUATION of nothing", 1, (s) => s.send(9, 4, 1, empty)],

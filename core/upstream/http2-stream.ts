@@ -110,10 +110,12 @@ export class Http2Stream implements CallRunner, BodyProducer {
         total = call.bytes.byteLength;
         await this.#write(call.bytes);
       }
-      while (!call.whole && !this.#over) {
-        const next = call.pending ?? body.read();
-        call.pending = undefined;
+      while (!this.#over) {
+        const next = call.read();
         const chunk = next instanceof Promise ? await next : next;
+        // Where the request is sent again, the next stream reads on.
+        if (this.#over) return;
+        call.took(chunk);
         if (chunk === null) break;
         total += chunk.byteLength;
         memory?.begin(chunk);
@@ -243,7 +245,7 @@ export class Http2Stream implements CallRunner, BodyProducer {
   wasReset(code: number): void {
     if (this.#over) return;
     const error = broken(new Error(`RST_STREAM with code ${code}`));
-    if (code === REFUSED_STREAM && !this.#answered) this.unprocessed(error);
+    if (code === REFUSED_STREAM) this.unprocessed(error);
     else this.#lose(error);
   }
 
@@ -255,13 +257,15 @@ export class Http2Stream implements CallRunner, BodyProducer {
   /** The peer has not looked at the request (RFC 9113 §8.7): it may be sent again, whatever it is. */
   unprocessed(error: unknown): void {
     if (this.#over) return;
+    // Whoever has answered it cannot mean that.
+    if (this.#answered) {
+      this.#lose(error);
+      return;
+    }
     const call = this.#call;
     call.request.progress.sent = false;
-    if (call.replayable) {
-      this.#settle();
-      if (this.#host.retry(call)) return;
-      call.fail(error);
-    } else this.#lose(error);
+    this.#settle();
+    if (!call.rewind() || !this.#host.retry(call)) call.fail(error);
   }
 
   // The answer's reader, the caller, and time.

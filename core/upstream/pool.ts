@@ -106,11 +106,11 @@ export class Pool implements CallRunner {
 
   /**
    * Puts a call on a connection that came to stand after now: the one it was on turned out dead, and what is
-   * as old may be, too. @returns false where it was tried again already
+   * as old may be, too. @returns false where it was tried again `most` times already
    */
-  retry(call: Call): boolean {
-    if (call.retried) return false;
-    call.retried = true;
+  retry(call: Call, most = 1): boolean {
+    if (call.retries >= most) return false;
+    call.retries++;
     call.minSerial = this.#serial + 1;
     call.request.progress.sent = false;
     call.request.progress.reused = false;
@@ -186,7 +186,9 @@ export class Pool implements CallRunner {
 
   #wait(call: Call): void {
     const waiting = this.#waiting;
+    const again = call.retries > 0;
     if (
+      !again &&
       this.#all.size >= this.#config.maxConnections &&
       waiting.size - this.#opening * this.perConnection >= this.#config.maxPending
     ) {
@@ -197,8 +199,19 @@ export class Pool implements CallRunner {
     call.waitDeadline = timeout === undefined ? Infinity : this.#clock.monotonic() + timeout;
     this.#latestDeadline = Math.max(this.#latestDeadline, call.waitDeadline);
     waiting.add(call);
+    if (again) this.#advance();
     this.#stopSweep ??= this.#clock.setInterval(() => this.#sweep(), SWEEP_MS);
     this.#fill();
+  }
+
+  /** Who had a turn before waits ahead of those that had none. */
+  #advance(): void {
+    const waiting = this.#waiting;
+    for (const call of [...waiting]) {
+      if (call.retries > 0) continue;
+      waiting.delete(call);
+      waiting.add(call);
+    }
   }
 
   /** Opens as many connections as the waiting requests lack, within the bound. */

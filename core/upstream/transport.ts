@@ -28,7 +28,7 @@ export interface OutboundRequest {
 }
 
 export interface Progress {
-  /** Whether a byte of the request may have reached the upstream. */
+  /** Whether a byte of the request may have reached the upstream, and it has not said that it did not look at it. */
   sent: boolean;
   /** Whether the connection had carried a request before. */
   reused: boolean;
