@@ -1,4 +1,4 @@
-import { type Body, HeaderList, type SluiceError } from "sluice/plugin";
+import { HeaderList, type PolledBody, type SluiceError } from "sluice/plugin";
 
 /** Who is told that an answer's body is over: read to its end, failed, or left by its reader. */
 export interface BodyOwner {
@@ -10,9 +10,9 @@ export interface BodyOwner {
 }
 
 /** An upstream's body on its way through: passes every chunk as it is, and notices the end. */
-export class AnswerBody implements Body {
+export class AnswerBody implements PolledBody {
   readonly length: number | undefined;
-  readonly #inner: Body;
+  readonly #inner: PolledBody;
   readonly #owner: BodyOwner;
   readonly #grpc: boolean;
   readonly #ends: boolean;
@@ -26,7 +26,7 @@ export class AnswerBody implements Body {
    * @param grpc whether the caller understands a status in the trailers.
    * @param ends whether it must end with one.
    */
-  constructor(inner: Body, owner: BodyOwner, grpc: boolean, ends: boolean) {
+  constructor(inner: PolledBody, owner: BodyOwner, grpc: boolean, ends: boolean) {
     this.length = inner.length;
     this.#inner = inner;
     this.#owner = owner;
@@ -60,6 +60,24 @@ export class AnswerBody implements Body {
     this.#onChunk ??= (chunk) => this.#settled(chunk);
     this.#onError ??= (error) => this.#failed(error);
     return next.then(this.#onChunk, this.#onError);
+  }
+
+  poll(): Uint8Array | null | undefined {
+    if (this.#overdue !== undefined) return this.#cutShort(this.#overdue);
+    let next: Uint8Array | null | undefined;
+    try {
+      next = this.#inner.poll();
+    } catch (error) {
+      this.#owner.finish();
+      throw error;
+    }
+    if (next === null) this.#finished();
+    return next;
+  }
+
+  wait(ready: () => void): void {
+    const resumed = this.#owner.waits();
+    this.#inner.wait(resumed === undefined ? ready : both(resumed, ready));
   }
 
   cancel(reason?: unknown): void {
@@ -102,4 +120,11 @@ export class AnswerBody implements Body {
     ]);
     return null;
   }
+}
+
+function both(first: () => void, second: () => void): () => void {
+  return () => {
+    first();
+    second();
+  };
 }

@@ -3,7 +3,7 @@ import type { UpstreamTimeouts } from "../../config/types.ts";
 import type { UpgradeOffer } from "../listener/inbound.ts";
 import type { DeadlineSweep, Swept } from "../pipeline/deadline-sweep.ts";
 import type { GatewayExchange } from "../pipeline/types.ts";
-import type { OutboundRequest, Progress, Target } from "../upstream/index.ts";
+import type { Cancellable, OutboundRequest, Progress, Target } from "../upstream/index.ts";
 import type { AnswerBody } from "./answer-body.ts";
 import { authorityOf, type HeaderRules } from "./header-rules.ts";
 
@@ -38,7 +38,7 @@ export class Attempt implements OutboundRequest, Progress, Swept {
   readonly #deps: AttemptDeps;
   readonly #to: Target;
   readonly #expiresAt: number;
-  #listener: ((reason: unknown) => void) | undefined;
+  #call: Cancellable | undefined;
   #timed: boolean;
   #over = false;
 
@@ -82,15 +82,22 @@ export class Attempt implements OutboundRequest, Progress, Swept {
     return this;
   }
 
-  onCancel(listener: (reason: unknown) => void): () => void {
-    const x = this.#x;
-    if (!this.#timed && x.deadline === Number.POSITIVE_INFINITY) return x.onCancel(listener);
-    this.#listener = listener;
-    const takeBack = x.onCancel((reason) => this.#cancelled(reason, listener));
-    return () => {
-      this.#listener = undefined;
-      takeBack();
-    };
+  onCancel(call: Cancellable): void {
+    this.#call = call;
+    this.#x.attach(this);
+  }
+
+  offCancel(): void {
+    this.#call = undefined;
+    this.#x.detach(this);
+  }
+
+  /** The request was cancelled, with whatever is under way for it. */
+  cancelled(reason: unknown): void {
+    // The caller's deadline ends an answer that has begun in the caller's protocol, where that has a word for it.
+    if (reason instanceof SluiceError && reason.reason === "timeout.deadline" && this.answer !== undefined)
+      this.#expire(reason);
+    else this.#call?.cancelled(reason);
   }
 
   onInform(status: number, headers: HeaderList): void {
@@ -100,7 +107,7 @@ export class Attempt implements OutboundRequest, Progress, Swept {
 
   checkDeadline(now: number): void {
     if (now < this.#expiresAt || this.overdue !== undefined) return;
-    this.#expire(tookTooLong(), this.#listener);
+    this.#expire(tookTooLong());
   }
 
   /** Somebody waits for the answer's body: a step that reads it, whose time that is not. */
@@ -131,17 +138,10 @@ export class Attempt implements OutboundRequest, Progress, Swept {
     if (this.#timed) this.#deps.sweep.remove(this);
   }
 
-  #cancelled(reason: unknown, listener: (reason: unknown) => void): void {
-    // The caller's deadline ends an answer that has begun in the caller's protocol, where that has a word for it.
-    if (reason instanceof SluiceError && reason.reason === "timeout.deadline" && this.answer !== undefined)
-      this.#expire(reason, undefined);
-    else listener(reason);
-  }
-
-  #expire(overdue: SluiceError, listener: ((reason: unknown) => void) | undefined): void {
+  #expire(overdue: SluiceError): void {
     this.overdue = overdue;
     if (this.answer === undefined) {
-      listener?.(overdue);
+      this.#call?.cancelled(overdue);
       return;
     }
     // A gRPC caller gets a whole answer that says so: nobody else would note the failure.

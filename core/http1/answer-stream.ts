@@ -6,6 +6,12 @@ import type { WireWriter } from "./wire-writer.ts";
 // What is at hand is gathered up to this for one write: a copy costs less than a system call.
 const GATHER = 65_536;
 
+/** The body threw, which ended the answer. */
+const BROKEN = Symbol("broken");
+
+/** What of a body comes next; undefined where it is to be waited for. */
+type Next = Uint8Array | null | Promise<Uint8Array | null> | undefined | typeof BROKEN;
+
 /** Whom an {@link AnswerStream} tells how it ended; one of the three is called, once. */
 export interface AnswerOwner {
   /** Every byte was taken by the kernel. */
@@ -27,12 +33,10 @@ export class AnswerStream {
   readonly #out: (string | Uint8Array)[] = [];
   #outBytes = 0;
   #state: "reading" | "blocked" | "ended" | "over" = "reading";
-  readonly #arrived = (chunk: Uint8Array | null): void => {
-    if (this.#state === "reading") this.#run(chunk);
-  };
-  readonly #failed = (error: unknown): void => {
-    if (this.#state !== "over") this.#break(error);
-  };
+  // Made when they are needed: most bodies need none, or the one.
+  #ready: (() => void) | undefined;
+  #arrived: ((chunk: Uint8Array | null) => void) | undefined;
+  #failed: ((error: unknown) => void) | undefined;
 
   /** @param framing a length, `CHUNKED` or `UNTIL_CLOSE` */
   constructor(owner: AnswerOwner, writer: WireWriter, body: Body, framing: Framing) {
@@ -72,16 +76,20 @@ export class AnswerStream {
     this.#body.cancel(reason);
   }
 
-  #run(next: Uint8Array | null | Promise<Uint8Array | null> | undefined): void {
-    while (next !== undefined) {
+  #run(next: Next): void {
+    while (next !== BROKEN) {
       if (next === null) {
         this.#end();
         return;
       }
+      // Nothing is held back: what is there leaves before the wait.
       if (next instanceof Promise) {
-        // Nothing is held back: what is there leaves before the wait.
-        next.then(this.#arrived, this.#failed);
+        this.#await(next);
         this.#flush();
+        return;
+      }
+      if (next === undefined) {
+        if (this.#flush()) this.#wait();
         return;
       }
       if (!this.#take(next)) return;
@@ -94,14 +102,35 @@ export class AnswerStream {
     }
   }
 
-  /** Undefined when the body threw, which ended the answer. */
-  #read(): Uint8Array | null | Promise<Uint8Array | null> | undefined {
+  #read(): Next {
+    const body = this.#body;
     try {
-      return this.#body.read();
+      return body.poll === undefined ? body.read() : body.poll();
     } catch (error) {
       this.#break(error);
-      return undefined;
+      return BROKEN;
     }
+  }
+
+  #wait(): void {
+    this.#body.wait?.((this.#ready ??= this.#waker()));
+  }
+
+  // Apart: a function that makes a closure makes a scope for it whenever it is called.
+  #waker(): () => void {
+    return () => {
+      if (this.#state === "reading") this.#run(this.#read());
+    };
+  }
+
+  #await(next: Promise<Uint8Array | null>): void {
+    this.#arrived ??= (chunk) => {
+      if (this.#state === "reading") this.#run(chunk);
+    };
+    this.#failed ??= (error) => {
+      if (this.#state !== "over") this.#break(error);
+    };
+    next.then(this.#arrived, this.#failed);
   }
 
   #take(chunk: Uint8Array): boolean {

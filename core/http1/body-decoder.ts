@@ -1,7 +1,7 @@
 import type { HeaderList } from "sluice/plugin";
 import { uncheckedHeaders } from "../plugin/headers.ts";
 import { ChunkLine } from "./chunk-line.ts";
-import { CR, LF } from "./bytes.ts";
+import { CR, LF, partOf } from "./bytes.ts";
 import { CHUNKED, type Framing, NO_BODY, UNTIL_CLOSE } from "./framing.ts";
 import { type HeadScanner, returnScanner, takeScanner } from "./head-scanner.ts";
 import { MessageError } from "./message-error.ts";
@@ -50,7 +50,7 @@ export class BodyDecoder {
   constructor(sink: BodySink, options: BodyDecoderOptions = {}) {
     this.#sink = sink;
     this.#dropUnderscores = options.dropUnderscores ?? false;
-    this.#pieces = new PieceJoiner((bytes) => sink.bodyChunk(bytes));
+    this.#pieces = new PieceJoiner(sink);
     this.#trailerLimits = options.trailers ?? TRAILER_LIMITS;
   }
 
@@ -178,7 +178,7 @@ export class BodyDecoder {
 }
 
 function view(chunk: Uint8Array, from: number, to: number): Uint8Array {
-  return from === 0 && to === chunk.byteLength ? chunk : chunk.subarray(from, to);
+  return from === 0 && to === chunk.byteLength ? chunk : partOf(chunk, from, to);
 }
 
 function broken(reason: string, what: string): MessageError {

@@ -42,3 +42,19 @@ const { latin1Slice } = Buffer.prototype as Buffer & {
 export function latin1(bytes: Uint8Array, start: number, end: number): string {
   return latin1Slice.call(bytes, start, end);
 }
+
+/** Up to this a copy costs less than a view, which makes the memory behind it an object of its own. */
+const COPIED = 512;
+
+// Borrowed: it copies without a view of its source.
+const { copy } = Buffer.prototype as Buffer & {
+  copy(this: Uint8Array, target: Uint8Array, targetStart: number, start: number, end: number): number;
+};
+
+/** The bytes from `start` to `end`: a view, or a copy where there are few. */
+export function partOf(bytes: Uint8Array, start: number, end: number): Uint8Array {
+  if (end - start > COPIED) return bytes.subarray(start, end);
+  const part = new Uint8Array(end - start);
+  copy.call(bytes, part, 0, start, end);
+  return part;
+}

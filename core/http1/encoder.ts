@@ -187,8 +187,16 @@ function isFraming(name: string): boolean {
 
 /** The line before a chunk's data; a CRLF goes behind the data. */
 export function chunkHead(byteLength: number): string {
+  return byteLength < SMALL_CHUNK ? (CHUNK_HEADS[byteLength] ??= sizeLine(byteLength)) : sizeLine(byteLength);
+}
+
+function sizeLine(byteLength: number): string {
   return `${byteLength.toString(16)}\r\n`;
 }
+
+/** Events and tokens come in such chunks, and one size line does for all of a size. */
+const SMALL_CHUNK = 4096;
+const CHUNK_HEADS: string[] = [];
 
 const LAST_CHUNK = Buffer.from("0\r\n\r\n");
 

@@ -11,16 +11,16 @@ const FREE_FROM = 12_288;
  */
 export class OwnedMemory {
   /** Buffers whose first byte was the body's; several may wait for the wire. */
-  readonly #begun = new Set<ArrayBufferLike>();
+  #begun: Set<ArrayBufferLike> | undefined;
 
   /** The chunk is the next of the body; before anything of it is written. */
   begin({ buffer, byteOffset }: Uint8Array): void {
-    if (byteOffset === 0 && buffer.byteLength >= FREE_FROM) this.#begun.add(buffer);
+    if (byteOffset === 0 && buffer.byteLength >= FREE_FROM) (this.#begun ??= new Set()).add(buffer);
   }
 
   /** The chunk, or the last piece of it, is written. */
   end({ buffer, byteOffset, byteLength }: Uint8Array): void {
     if (buffer.byteLength < FREE_FROM || byteOffset + byteLength !== buffer.byteLength) return;
-    if (this.#begun.delete(buffer) && buffer instanceof ArrayBuffer) buffer.transfer(0);
+    if (this.#begun?.delete(buffer) === true && buffer instanceof ArrayBuffer) buffer.transfer(0);
   }
 }

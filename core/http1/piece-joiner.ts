@@ -1,3 +1,6 @@
+import type { BodySink } from "./body-decoder.ts";
+import { partOf } from "./bytes.ts";
+
 // Below this, copying costs less than a view and a queue entry for each piece do.
 const SMALL = 4096;
 const JOINED = 16_384;
@@ -7,23 +10,23 @@ const JOINED = 16_384;
  * follow each other are joined: chunks of one byte each would otherwise cost their reader a hundred times their size.
  */
 export class PieceJoiner {
-  readonly #emit: (bytes: Uint8Array) => void;
+  readonly #sink: Pick<BodySink, "bodyChunk">;
   /** A small piece that waits for the next. */
   #first: Uint8Array | undefined;
   #joined: Uint8Array | undefined;
   #filled = 0;
 
-  constructor(emit: (bytes: Uint8Array) => void) {
-    this.#emit = emit;
+  constructor(sink: Pick<BodySink, "bodyChunk">) {
+    this.#sink = sink;
   }
 
   /** The bytes `from` … `to` of `chunk` are the body's next. */
   add(chunk: Uint8Array, from: number, to: number): void {
     const length = to - from;
     if (length >= SMALL || this.#filled + length > JOINED) this.flush();
-    const piece = length === chunk.byteLength ? chunk : chunk.subarray(from, to);
+    const piece = length === chunk.byteLength ? chunk : partOf(chunk, from, to);
     if (length >= SMALL) {
-      this.#emit(piece);
+      this.#sink.bodyChunk(piece);
     } else if (this.#joined !== undefined) {
       this.#append(piece);
     } else if (this.#first === undefined) {
@@ -42,12 +45,12 @@ export class PieceJoiner {
     const first = this.#first;
     if (first !== undefined) {
       this.#first = undefined;
-      this.#emit(first);
+      this.#sink.bodyChunk(first);
     } else if (this.#joined !== undefined) {
       const joined = this.#joined.subarray(0, this.#filled);
       this.#joined = undefined;
       this.#filled = 0;
-      this.#emit(joined);
+      this.#sink.bodyChunk(joined);
     }
   }
 

@@ -24,6 +24,11 @@ import type { AtWork, GatewayExchange, ReadyStep, RequestRecord } from "./types.
 
 type CancelListener = (reason: unknown) => void;
 
+/** What ends with the request, if it is not over by then. */
+export interface Cancellable {
+  cancelled(reason: unknown): void;
+}
+
 /** What an exchange is given by the gateway. */
 export interface ExchangeDeps {
   readonly clock: Pick<Clock, "monotonic">;
@@ -82,7 +87,7 @@ export class HttpExchange implements GatewayExchange, Passage {
   #response: ExchangeResponse | undefined;
   #requestId: string | undefined;
   #cancelReason: SluiceError | undefined;
-  #listeners: (CancelListener | undefined)[] | undefined;
+  #listeners: (CancelListener | Cancellable | undefined)[] | undefined;
   /** Places up to here are not given to others: a mark was taken of them. */
   #marked = 0;
   #endListeners: Set<EndListener> | undefined;
@@ -224,8 +229,25 @@ export class HttpExchange implements GatewayExchange, Passage {
     return () => {
       if (listeners[at] !== listener) return;
       listeners[at] = undefined;
-      while (listeners.length > this.#marked && listeners.at(-1) === undefined) listeners.pop();
+      this.#shorten(listeners);
     };
+  }
+
+  attach(work: Cancellable): void {
+    if (this.#cancelReason !== undefined) work.cancelled(this.#cancelReason);
+    else (this.#listeners ??= []).push(work);
+  }
+
+  detach(work: Cancellable): void {
+    const listeners = this.#listeners;
+    const at = listeners?.lastIndexOf(work) ?? -1;
+    if (listeners === undefined || at < 0) return;
+    listeners[at] = undefined;
+    this.#shorten(listeners);
+  }
+
+  #shorten(listeners: unknown[]): void {
+    while (listeners.length > this.#marked && listeners.at(-1) === undefined) listeners.pop();
   }
 
   cancel(reason: SluiceError): void {
@@ -249,7 +271,8 @@ export class HttpExchange implements GatewayExchange, Passage {
     if (listeners === undefined) return;
     for (const listener of listeners.splice(mark)) {
       try {
-        listener?.(reason);
+        if (typeof listener === "function") listener(reason);
+        else listener?.cancelled(reason);
       } catch {
         // A listener of a plugin; the others must hear of it all the same.
       }

@@ -47,6 +47,11 @@ export class Flight implements Swept, Ending {
     generation.retain();
   }
 
+  /** The answer that left, or is leaving. */
+  get left(): ExchangeResponse | undefined {
+    return this.#answer;
+  }
+
   checkDeadline(now: number): void {
     const { deadline, cancelled, record } = this.exchange;
     if (now >= deadline && !cancelled) this.#deck.cut(this, deadlinePassed(record));

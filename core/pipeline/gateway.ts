@@ -207,10 +207,10 @@ class HttpGateway implements Gateway, FlightDeck {
     else this.#over(flight, sent);
   }
 
-  // Apart, as `later` below: a function that makes closures makes a scope for them whenever it is called.
+  // Apart: a function that makes closures makes a scope for them whenever it is called.
   #overLater(flight: Flight, sent: Promise<Sent>): void {
     sent.then(
-      (done) => this.#over(flight, done),
+      (done) => this.#over(flight, noted(flight, done)),
       (thrown) => this.#over(flight, unsent(flight, thrown)),
     );
   }
@@ -259,7 +259,7 @@ class HttpGateway implements Gateway, FlightDeck {
     if (response.body !== null) response.body = bodyToSend(exchange);
     flight.leaves(response);
     const sent = exchange.inbound.respond(response.status, response.headers, response.body);
-    return sent instanceof Promise ? later(flight, response, sent) : noted(flight, response, sent);
+    return sent instanceof Promise ? sent : noted(flight, sent);
   }
 
   /** Does not throw. */
@@ -286,13 +286,9 @@ function unsent({ exchange }: Flight, thrown: unknown): Sent {
   return { bytes: 0, complete: false, firstByteAt: 0, error: thrown };
 }
 
-function later(flight: Flight, response: ExchangeResponse, sent: Promise<Sent>): Promise<Sent> {
-  return sent.then((done) => noted(flight, response, done));
-}
-
 /** Notes why an answer was not sent to its end, where it was not. */
-function noted({ exchange }: Flight, response: ExchangeResponse, sent: Sent): Sent {
-  if (!sent.complete) exchange.record.failure ??= brokenOff(exchange, response, sent.error);
+function noted({ exchange, left }: Flight, sent: Sent): Sent {
+  if (!sent.complete) exchange.record.failure ??= brokenOff(exchange, left, sent.error);
   return sent;
 }
 
@@ -302,12 +298,12 @@ function noted({ exchange }: Flight, response: ExchangeResponse, sent: Sent): Se
  */
 function brokenOff(
   { cancelReason }: HttpExchange,
-  { source }: ExchangeResponse,
+  left: ExchangeResponse | undefined,
   error: unknown,
 ): SluiceError {
   if (error instanceof SluiceError) return error;
   if (cancelReason !== undefined) return cancelReason;
-  if (error === undefined && source === "upstream")
+  if (error === undefined && left?.source === "upstream")
     return SluiceError.from(error, "upstream_failed", "reset");
   return SluiceError.from(error, "plugin_failed", "response_body");
 }

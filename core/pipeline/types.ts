@@ -54,6 +54,10 @@ export interface GatewayExchange extends Exchange {
   readonly chosenBy: ReadyStep | undefined;
   /** Why the request was cancelled. */
   readonly cancelReason: SluiceError | undefined;
+  /** As `onCancel`, without a function to make: tells `work` when the request is cancelled, at once if it is. */
+  attach(work: { cancelled(reason: unknown): void }): void;
+  /** `work` is over. */
+  detach(work: { cancelled(reason: unknown): void }): void;
   /** The running plugin waits for bytes of somebody else. Answers what to call when that is over. */
   waitsFor(whose: "clientWait" | "upstreamWait"): () => void;
   /** Ends the request: `cancelled` turns true, the signal fires, listeners run. Idempotent. */

@@ -27,7 +27,21 @@ export interface Body {
    * done with the chunk, rather than leave it to the garbage collector. Absence means false.
    */
   own?(): boolean;
+  /**
+   * `read` without promises, for readers that see many chunks: what is at hand, null at the end, undefined where `read`
+   * would wait. Throws where `read` would reject. Comes together with `wait`; absence of both means that `read` is to
+   * be called.
+   */
+  poll?(): Uint8Array | null | undefined;
+  /**
+   * To be called when `poll` answered undefined: runs `ready` once, later and not during the call, when `poll` has
+   * something else to say, and when the body is cancelled. One reader waits at a time.
+   */
+  wait?(ready: () => void): void;
 }
+
+/** A body that can be read without promises. */
+export type PolledBody = Body & Required<Pick<Body, "poll" | "wait">>;
 
 /** A body that is in memory already. It can be read again after `rewind`. */
 export class BytesBody implements Body {
@@ -46,6 +60,14 @@ export class BytesBody implements Body {
     if (this.#read || this.#bytes.byteLength === 0) return null;
     this.#read = true;
     return this.#bytes;
+  }
+
+  poll(): Uint8Array | null {
+    return this.read();
+  }
+
+  wait(ready: () => void): void {
+    queueMicrotask(ready);
   }
 
   rewind(): boolean {
@@ -81,7 +103,7 @@ export class BodyQueue implements Body {
   readonly #producer: BodyProducer;
   readonly #highWaterMark: number;
   /** What was read of it, before `#head`, is empty: a queue that never runs dry would keep every chunk alive. */
-  #chunks: (Uint8Array | undefined)[] = [];
+  readonly #chunks: (Uint8Array | undefined)[] = [];
   #head = 0;
   #buffered = 0;
   /** The last of `#chunks`, where small pieces are joined in it. */
@@ -91,6 +113,7 @@ export class BodyQueue implements Body {
   #state: "open" | "ended" | "failed" | "cancelled" = "open";
   #error: unknown;
   #waiting: { resolve(chunk: Uint8Array | null): void; reject(error: unknown): void } | undefined;
+  #ready: (() => void) | undefined;
 
   /** @param highWaterMark bytes held before the producer is paused. @default 65536 */
   constructor(producer: BodyProducer, length?: number, highWaterMark = 65_536) {
@@ -125,6 +148,7 @@ export class BodyQueue implements Body {
     if (joint === undefined) this.#add(chunk);
     else this.#joint = joint;
     this.#buffered += chunk.byteLength;
+    if (this.#ready !== undefined) this.#tell();
     if (!this.#paused && this.#buffered >= this.#highWaterMark) {
       this.#paused = true;
       this.#producer.pause();
@@ -135,6 +159,7 @@ export class BodyQueue implements Body {
     if (this.#state !== "open") return;
     this.#state = "ended";
     this.trailers = trailers;
+    this.#tell();
     const waiting = this.#waiting;
     this.#waiting = undefined;
     waiting?.resolve(null);
@@ -145,6 +170,7 @@ export class BodyQueue implements Body {
     if (this.#state !== "open") return;
     this.#state = "failed";
     this.#error = error;
+    this.#tell();
     const waiting = this.#waiting;
     this.#waiting = undefined;
     waiting?.reject(error);
@@ -166,6 +192,41 @@ export class BodyQueue implements Body {
   }
 
   read(): Uint8Array | null | Promise<Uint8Array | null> {
+    const next = this.#next();
+    if (next !== undefined) return next;
+    return this.#state === "open" ? this.#arrival() : Promise.reject(this.#failure());
+  }
+
+  poll(): Uint8Array | null | undefined {
+    const next = this.#next();
+    if (next === undefined && this.#state !== "open") throw this.#failure();
+    return next;
+  }
+
+  wait(ready: () => void): void {
+    this.#ready = ready;
+    if (this.#state !== "open" || this.#head < this.#chunks.length) this.#tell();
+  }
+
+  #arrival(): Promise<Uint8Array | null> {
+    return new Promise((resolve, reject) => {
+      this.#waiting = { resolve, reject };
+    });
+  }
+
+  /** Later: whoever fills the queue is in the middle of something. */
+  #tell(): void {
+    const ready = this.#ready;
+    this.#ready = undefined;
+    if (ready !== undefined) queueMicrotask(ready);
+  }
+
+  #failure(): unknown {
+    return this.#state === "failed" ? this.#error : new Error("the body was cancelled");
+  }
+
+  /** What is at hand; undefined where there is neither a chunk nor the end. */
+  #next(): Uint8Array | null | undefined {
     this.#read = true;
     if (this.#head < this.#chunks.length) {
       if (this.#joint !== undefined && this.#head === this.#chunks.length - 1) this.#closeJoint();
@@ -173,7 +234,7 @@ export class BodyQueue implements Body {
       this.#chunks[this.#head] = undefined;
       this.#head++;
       if (this.#head === this.#chunks.length) {
-        this.#chunks = [];
+        this.#chunks.length = 0;
         this.#head = 0;
       } else if (this.#head >= COMPACT_AT && this.#head * 2 >= this.#chunks.length) {
         this.#chunks.splice(0, this.#head);
@@ -186,22 +247,17 @@ export class BodyQueue implements Body {
       }
       return chunk;
     }
-    if (this.#state === "ended") return null;
-    if (this.#state === "open") {
-      return new Promise((resolve, reject) => {
-        this.#waiting = { resolve, reject };
-      });
-    }
-    return Promise.reject(this.#state === "failed" ? this.#error : new Error("the body was cancelled"));
+    return this.#state === "ended" ? null : undefined;
   }
 
   cancel(reason?: unknown): void {
-    this.#chunks = [];
+    this.#chunks.length = 0;
     this.#head = 0;
     this.#joint = undefined;
     this.#buffered = 0;
     if (this.#state !== "open") return;
     this.#state = "cancelled";
+    this.#tell();
     const waiting = this.#waiting;
     this.#waiting = undefined;
     waiting?.reject(reason ?? new Error("the body was cancelled"));

@@ -1,5 +1,14 @@
 /** The public face of Sluice for plugin authors: `import { definePlugin } from "sluice/plugin"`. */
-export { type Body, type BodyProducer, BodyQueue, BytesBody, collect, StreamBody, streamOf } from "./body.ts";
+export {
+  type Body,
+  type BodyProducer,
+  BodyQueue,
+  BytesBody,
+  collect,
+  type PolledBody,
+  StreamBody,
+  streamOf,
+} from "./body.ts";
 export { CONSUMER, type ContextKey, contextKey, TENANT, TRACE_ID } from "./context-key.ts";
 export {
   type AnyPlugin,

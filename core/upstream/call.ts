@@ -1,6 +1,6 @@
 import type { Body } from "sluice/plugin";
 import { OutBuffer } from "../http2/index.ts";
-import type { OutboundRequest, UpstreamAnswer } from "./transport.ts";
+import type { Cancellable, OutboundRequest, UpstreamAnswer } from "./transport.ts";
 
 /** Who holds a call at the moment and can let go of it. */
 export interface CallRunner {
@@ -12,9 +12,8 @@ export interface CallRunner {
 const HEAD_START = 65_536;
 
 /** One request's way through a pool: from the caller to a connection, perhaps a second one, and back. */
-export class Call {
+export class Call implements Cancellable {
   readonly request: OutboundRequest;
-  readonly answer: Promise<UpstreamAnswer>;
   runner: CallRunner;
   /** How often it was put on another connection. */
   retries = 0;
@@ -38,26 +37,30 @@ export class Call {
   #taken: boolean;
   #owned: boolean | undefined;
 
-  #resolve!: (answer: UpstreamAnswer) => void;
-  #reject!: (error: unknown) => void;
-  #unlisten: (() => void) | undefined;
+  // Let go of when it is decided: a call lives as long as its answer's body.
+  #resolve: ((answer: UpstreamAnswer) => void) | undefined;
+  #reject: ((error: unknown) => void) | undefined;
   #over = false;
 
-  constructor(request: OutboundRequest, runner: CallRunner) {
+  constructor(
+    request: OutboundRequest,
+    runner: CallRunner,
+    resolve: (answer: UpstreamAnswer) => void,
+    reject: (error: unknown) => void,
+  ) {
     this.request = request;
     this.runner = runner;
     this.whole = request.body === null;
     this.#taken = this.whole;
-    this.answer = new Promise((resolve, reject) => {
-      this.#resolve = resolve;
-      this.#reject = reject;
-    });
-    // May run the listener at once: then the call is over before it began.
-    const unlisten = request.onCancel((reason) => {
-      if (!this.#over) this.runner.cancel(this, reason);
-    });
-    if (this.#over) unlisten();
-    else this.#unlisten = unlisten;
+    this.#resolve = resolve;
+    this.#reject = reject;
+    // It may be given up at once: then the call is over before it began.
+    request.onCancel(this);
+  }
+
+  /** The request was given up. */
+  cancelled(reason: unknown): void {
+    if (!this.#over) this.runner.cancel(this, reason);
   }
 
   /** True once it failed or its answer is complete: nobody may work on it any more. */
@@ -140,20 +143,24 @@ export class Call {
   /** The answer's head is here; its body may go on. */
   succeed(answer: UpstreamAnswer): void {
     this.#lose();
-    this.#resolve(answer);
+    const resolve = this.#resolve;
+    this.#resolve = this.#reject = undefined;
+    resolve?.(answer);
   }
 
   /** The request failed. Does nothing for the caller once `succeed` was called. */
   fail(error: unknown): void {
     this.finish();
-    this.#reject(error);
+    const reject = this.#reject;
+    this.#resolve = this.#reject = undefined;
+    reject?.(error);
   }
 
   /** Nothing more will happen to it: cancelling it has no meaning from here. */
   finish(): void {
     if (this.#over) return;
     this.#over = true;
-    this.#unlisten?.();
+    this.request.offCancel();
   }
 
   /** There is no way back to the body's first byte, unless the body itself has one. */

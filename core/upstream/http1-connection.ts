@@ -1,10 +1,10 @@
 import {
-  type Body,
   type BodyProducer,
   BodyQueue,
   BytesBody,
   type Clock,
   type HeaderList,
+  type PolledBody,
 } from "sluice/plugin";
 import {
   BodyDecoder,
@@ -238,7 +238,7 @@ export class Http1Connection
     const refused = head.status >= 400 && !head.keepAlive;
     if (refused && !this.#sender.finished) this.#stopSending();
     const { framing, status, headers } = head;
-    let body: Body | null = null;
+    let body: PolledBody | null = null;
     let read = at;
     const call = this.#call!;
     if (status === 101 && call.request.upgrade !== undefined) {

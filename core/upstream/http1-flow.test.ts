@@ -1,3 +1,4 @@
+import type { Cancellable } from "./transport.ts";
 import { expect, test } from "bun:test";
 import { createServer } from "node:http";
 import type { AddressInfo } from "node:net";
@@ -164,10 +165,7 @@ test("a request that was given up before it was made fails without a connection"
   using upstream = answering(OK);
   const request = {
     ...outbound(),
-    onCancel(listener: (reason: unknown) => void) {
-      listener(new SluiceError("client_closed", "the client left"));
-      return () => {};
-    },
+    onCancel: (call: Cancellable) => call.cancelled(new SluiceError("client_closed", "the client left")),
   };
   expect((await failure(http1({ port: upstream.port }).request(request))).code).toBe("client_closed");
   expect(upstream.connections).toHaveLength(0);

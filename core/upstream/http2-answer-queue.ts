@@ -18,6 +18,11 @@ export class AnswerQueue extends BodyQueue {
     if (!this.#copies) return next;
     return next instanceof Promise ? next.then(copyOf) : copyOf(next);
   }
+
+  override poll(): Uint8Array | null | undefined {
+    const next = super.poll();
+    return this.#copies && next ? copyOf(next) : next;
+  }
 }
 
 function copyOf(chunk: Uint8Array | null): Uint8Array | null {

@@ -11,7 +11,7 @@ import { Upstream } from "./upstream.ts";
 
 export { isIdempotent } from "./idempotent.ts";
 export type { Target } from "./target.ts";
-export type { OutboundRequest, Progress, Transport, UpstreamAnswer } from "./transport.ts";
+export type { Cancellable, OutboundRequest, Progress, Transport, UpstreamAnswer } from "./transport.ts";
 export type { Upstream } from "./upstream.ts";
 
 export interface UpstreamServices {

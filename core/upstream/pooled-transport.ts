@@ -17,9 +17,10 @@ export interface TransportOptions {
 export function pooledTransport(pool: Pool): Transport {
   return {
     request(request) {
-      const call = new Call(request, pool);
-      if (!call.over) pool.dispatch(call);
-      return call.answer;
+      return new Promise((resolve, reject) => {
+        const call = new Call(request, pool, resolve, reject);
+        if (!call.over) pool.dispatch(call);
+      });
     },
     get connections() {
       return pool.connections;

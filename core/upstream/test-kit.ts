@@ -5,7 +5,7 @@ import { systemClock } from "../services/clock.ts";
 import { createHttp1Transport } from "./http1-transport.ts";
 import { createHttp2Transport } from "./http2-transport.ts";
 import type { TlsMaterial } from "./tls-material.ts";
-import type { OutboundRequest, Transport, UpstreamAnswer } from "./transport.ts";
+import type { Cancellable, OutboundRequest, Transport, UpstreamAnswer } from "./transport.ts";
 
 /* What the tests of this folder share: requests, transports, and peers that say on the wire whatever they are told. */
 
@@ -29,7 +29,7 @@ const NO_TIMEOUTS: UpstreamTimeouts = {
 
 /** A GET of `/` without limits, unless `fields` say otherwise. */
 export function outbound(fields: RequestFields = {}): TestRequest {
-  const listeners = new Set<(reason: unknown) => void>();
+  let running: Cancellable | undefined;
   const informed: { status: number; headers: HeaderList }[] = [];
   return {
     method: "GET",
@@ -43,13 +43,9 @@ export function outbound(fields: RequestFields = {}): TestRequest {
     progress: { sent: false, reused: false },
     informed,
     onInform: (status, headers) => void informed.push({ status, headers }),
-    onCancel(listener) {
-      listeners.add(listener);
-      return () => void listeners.delete(listener);
-    },
-    give(reason) {
-      for (const listener of listeners) listener(reason);
-    },
+    onCancel: (call) => void (running = call),
+    offCancel: () => void (running = undefined),
+    give: (reason) => running?.cancelled(reason),
   };
 }
 

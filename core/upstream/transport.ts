@@ -1,4 +1,4 @@
-import type { Body, HeaderList } from "sluice/plugin";
+import type { Body, HeaderList, PolledBody } from "sluice/plugin";
 import type { UpgradeOffer } from "../listener/inbound.ts";
 import type { UpstreamTimeouts } from "../../config/types.ts";
 
@@ -19,12 +19,18 @@ export interface OutboundRequest {
    */
   readonly upgrade?: UpgradeOffer | undefined;
   readonly timeouts: UpstreamTimeouts;
-  /** Runs `listener` when the request is to be given up; the answer takes it back. */
-  onCancel(listener: (reason: unknown) => void): () => void;
+  /** Tells `call` when the request is to be given up, perhaps at once; until `offCancel`. Once a request. */
+  onCancel(call: Cancellable): void;
+  offCancel(): void;
   /** An informational answer came (103 and the like, not 100). */
   onInform(status: number, headers: HeaderList): void;
   /** Facts that a retry decision needs, filled in by the transport. */
   readonly progress: Progress;
+}
+
+/** What can be given up. */
+export interface Cancellable {
+  cancelled(reason: unknown): void;
 }
 
 export interface Progress {
@@ -43,7 +49,7 @@ export interface UpstreamAnswer {
    */
   readonly headers: HeaderList;
   /** Null where the answer has none: HEAD, 204, 304, Trailers-Only. Its `read` rejects with a SluiceError. */
-  readonly body: Body | null;
+  readonly body: PolledBody | null;
 }
 
 /** Speaks one protocol to one target; owns its connections. */
