@@ -110,6 +110,12 @@ export async function textOf(answer: UpstreamAnswer): Promise<string> {
 }
 
 /** What `promise` rejects with, which is a SluiceError with this reason; fails where it does not. */
+/** The next piece of an answer's body. */
+export async function pieceOf(answer: UpstreamAnswer | undefined): Promise<string> {
+  const piece = await answer?.body?.read();
+  return piece == null ? String(piece) : Buffer.from(piece).toString();
+}
+
 export async function failure(promise: Promise<unknown>): Promise<SluiceError> {
   const error: unknown = await promise.then(
     (value) => new Error(`resolved with ${String(value)}`),
