@@ -4,9 +4,15 @@
  * @param authority as the client sent it; "" leaves `host` out.
  */
 export function forwardedElement(peer: string, authority: string, scheme: "http" | "https"): string {
+  if (peer === last.peer && authority === last.authority && scheme === last.scheme) return last.element;
   const host = authority === "" ? "" : `;host=${tokenOrQuoted(authority)}`;
-  return `for=${node(peer)}${host};proto=${scheme}`;
+  const element = `for=${node(peer)}${host};proto=${scheme}`;
+  last = { peer, authority, scheme, element };
+  return element;
 }
+
+// Connections stay, and so do load balancers: most requests come as the one before did.
+let last = { peer: "", authority: "", scheme: "", element: "" };
 
 // RFC 7239 §6: an IPv6 address stands in brackets, and the colons want quotes.
 function node(peer: string): string {

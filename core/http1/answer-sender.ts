@@ -25,7 +25,6 @@ export interface AnswerSenderOwner {
 
 /** Up to this a body in memory is copied behind its head for one write. */
 const ONE_WRITE = 65_536;
-const NOTHING = new Uint8Array(0);
 const CONTINUE = Buffer.from("HTTP/1.1 100 Continue\r\n\r\n");
 
 /** Sends the answers of one connection, one after the other. */
@@ -61,7 +60,8 @@ export class AnswerSender implements AnswerOwner {
     const plan = planAnswer(inbound.method, inbound.httpVersion, status, headers, body);
     const bodiless = body === null || !plan.sendsBody;
     // A body in memory needs no stream, and where it is small no second write.
-    const atHand = bodiless || (body instanceof BytesBody && body.length === plan.framing);
+    const inMemory = body instanceof BytesBody && body.length === plan.framing;
+    const atHand = bodiless || inMemory;
     const last = this.#owner.isLast(inbound, plan.closes, atHand);
     const parts = {
       status,
@@ -75,14 +75,14 @@ export class AnswerSender implements AnswerOwner {
       this.#writer.writeOnce(encodeResponse(parts));
       return this.#written(0);
     }
-    if (atHand) {
-      const bytes = (body.read() as Uint8Array | null) ?? NOTHING;
+    if (inMemory) {
+      const size = body.left;
       // It was read before: a head that promises it would take the next answer's bytes for it.
-      if (bytes.byteLength !== plan.framing) return this.#unsendable(body, wrongLength(plan.framing));
-      const together = bytes.byteLength <= ONE_WRITE;
-      this.#writer.writeOnce(encodeResponse(parts, together ? bytes : undefined));
-      if (!together) this.#writer.write(bytes);
-      return this.#written(bytes.byteLength);
+      if (size !== plan.framing) return this.#unsendable(body, wrongLength(plan.framing));
+      const together = size <= ONE_WRITE;
+      this.#writer.writeOnce(encodeResponse(parts, together ? body : undefined));
+      if (!together) this.#writer.write(body.read() as Uint8Array);
+      return this.#written(size);
     }
     const sent = this.#unsettled();
     this.#stream = new AnswerStream(this, this.#writer, body, plan.framing);

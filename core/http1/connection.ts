@@ -229,7 +229,7 @@ export class Http1Connection
       body = new BytesBody(NOTHING);
     } else if (framing > 0 && chunk.byteLength - at >= framing) {
       next = at + framing;
-      body = new BytesBody(chunk.subarray(at, next));
+      body = new BytesBody(chunk, undefined, at, next);
     } else if (framing !== NO_BODY) {
       this.#body ??= new RequestBody(this);
       body = this.#body.begin(framing, limit, head.expectContinue);

@@ -1,4 +1,4 @@
-import type { HeaderList } from "sluice/plugin";
+import { BytesBody, type HeaderList } from "sluice/plugin";
 import { COLON, CR, LF, SP } from "./bytes.ts";
 import { CHUNKED, type Framing } from "./framing.ts";
 import { statusLine } from "./status-lines.ts";
@@ -42,9 +42,6 @@ export function copyOf({ bytes, length }: Encoded): Uint8Array {
   return bytes.slice(0, length);
 }
 
-// What a plugin or a rewrite made of a target must not become a second request.
-const UNSAFE = /[^\x21-\x7e]/;
-
 /**
  * A request's head, and `body` behind it where that is at hand, for one write; with framing `CHUNKED` it is one chunk.
  * Header values are latin-1 as in {@link HeaderList}.
@@ -52,7 +49,7 @@ const UNSAFE = /[^\x21-\x7e]/;
  */
 export function encodeRequest(parts: RequestHeadParts, body?: Uint8Array): Encoded {
   const { method, target, authority, headers, framing, connection } = parts;
-  if (UNSAFE.test(target) || UNSAFE.test(method) || UNSAFE.test(authority)) {
+  if (!isSafe(target) || !isSafe(method) || !isSafe(authority)) {
     throw new TypeError("a byte that may not stand in a request line or Host");
   }
   const { flat } = headers;
@@ -70,10 +67,11 @@ export function encodeRequest(parts: RequestHeadParts, body?: Uint8Array): Encod
 }
 
 /** An answer's head, likewise. The status line says HTTP/1.1 to HTTP/1.0 clients, too (RFC 9110 §2.5). */
-export function encodeResponse(parts: ResponseHeadParts, body?: Uint8Array): Encoded {
+export function encodeResponse(parts: ResponseHeadParts, body?: Uint8Array | BytesBody): Encoded {
   const { status, headers, framing, connection, date } = parts;
   const { flat } = headers;
-  const out = room(sizeOf(flat) + (body?.byteLength ?? 0));
+  const size = body === undefined ? 0 : body instanceof BytesBody ? body.left : body.byteLength;
+  const out = room(sizeOf(flat) + size);
   let at = put(out, 0, statusLine(status));
   let dated = date === "";
   for (let i = 0; i < flat.length; i += 2) {
@@ -164,13 +162,14 @@ function finish(
   from: number,
   framing: Framing,
   connection: string,
-  body: Uint8Array | undefined,
+  body: Uint8Array | BytesBody | undefined,
 ): Encoded {
   let at = from;
   if (framing >= 0) at = putField(out, at, "content-length", String(framing));
   else if (framing === CHUNKED) at = putField(out, at, "transfer-encoding", "chunked");
   if (connection !== "") at = putField(out, at, "connection", connection);
   at = putEnd(out, at);
+  if (body instanceof BytesBody) return encoded(out, body.readInto(out, at));
   if (body === undefined || body.byteLength === 0) return encoded(out, at);
   return encoded(out, framing === CHUNKED ? putChunk(out, at, body) : putBytes(out, at, body));
 }
@@ -179,6 +178,15 @@ function encoded(bytes: Uint8Array, length: number): Encoded {
   RESULT.bytes = bytes;
   RESULT.length = length;
   return RESULT;
+}
+
+// What a plugin or a rewrite made of a target must not become a second request.
+function isSafe(text: string): boolean {
+  for (let i = 0; i < text.length; i++) {
+    const code = text.charCodeAt(i);
+    if (code <= SP || code >= 0x7f) return false;
+  }
+  return true;
 }
 
 function isFraming(name: string): boolean {

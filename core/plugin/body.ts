@@ -44,22 +44,39 @@ export interface Body {
 export type PolledBody = Body & Required<Pick<Body, "poll" | "wait">>;
 
 /** A body that is in memory already. It can be read again after `rewind`. */
-export class BytesBody implements Body {
+export class BytesBody implements PolledBody {
   readonly #bytes: Uint8Array;
+  readonly #start: number;
   #read = false;
   readonly length: number;
   readonly trailers: HeaderList | undefined;
 
-  constructor(bytes: Uint8Array, trailers?: HeaderList) {
+  /** @param start in `bytes`, and `end`: what of them is the body. @default all */
+  constructor(bytes: Uint8Array, trailers?: HeaderList, start = 0, end = bytes.byteLength) {
     this.#bytes = bytes;
-    this.length = bytes.byteLength;
+    this.#start = start;
+    this.length = end - start;
     this.trailers = trailers;
   }
 
+  /** Bytes that were not read yet: all or none. */
+  get left(): number {
+    return this.#read ? 0 : this.length;
+  }
+
   read(): Uint8Array | null {
-    if (this.#read || this.#bytes.byteLength === 0) return null;
+    if (this.#read || this.length === 0) return null;
     this.#read = true;
-    return this.#bytes;
+    const bytes = this.#bytes;
+    return this.length === bytes.byteLength ? bytes : bytes.subarray(this.#start, this.#start + this.length);
+  }
+
+  /** Reads all that is left into `target` from `at` on, where it must have room. Answers the index behind it. */
+  readInto(target: Uint8Array, at: number): number {
+    const { left } = this;
+    if (left > 0) copy.call(this.#bytes, target, at, this.#start, this.#start + left);
+    this.#read = true;
+    return at + left;
   }
 
   poll(): Uint8Array | null {
@@ -79,6 +96,11 @@ export class BytesBody implements Body {
     this.#read = true;
   }
 }
+
+// Borrowed: it copies without a view of its source, which would be an object more.
+const { copy } = Buffer.prototype as Buffer & {
+  copy(this: Uint8Array, target: Uint8Array, targetStart: number, start: number, end: number): number;
+};
 
 /** What a {@link BodyQueue} tells its producer. Every hook is optional to implement as a no-op. */
 export interface BodyProducer {

@@ -249,7 +249,7 @@ export class Http1Connection
     else if (framing >= 0 && chunk.byteLength - at >= framing) {
       // The usual case: the whole body came with its head.
       read = at + framing;
-      body = new BytesBody(chunk.subarray(at, read));
+      body = new BytesBody(chunk, undefined, at, read);
       this.#answered = true;
     } else {
       body = this.#queue = new BodyQueue(this, framing >= 0 ? framing : undefined);

@@ -113,7 +113,7 @@ export async function textOf(answer: UpstreamAnswer): Promise<string> {
 /** The next piece of an answer's body. */
 export async function pieceOf(answer: UpstreamAnswer | undefined): Promise<string> {
   const piece = await answer?.body?.read();
-  return piece == null ? String(piece) : Buffer.from(piece).toString();
+  return !piece ? String(piece) : Buffer.from(piece).toString();
 }
 
 export async function failure(promise: Promise<unknown>): Promise<SluiceError> {
