@@ -2,6 +2,7 @@ import { type Clock, CONSUMER, SluiceError, TENANT, TRACE_ID } from "sluice/plug
 import type { Rejection, Sent } from "../listener/inbound.ts";
 import type { GatewayExchange } from "../pipeline/types.ts";
 import { MASK } from "../../config/secrets.ts";
+import { isoTime } from "./iso-time.ts";
 import { isSecretName, maskQuery, maskText } from "./mask.ts";
 
 /** Longest piece of a client's text that a line carries. */
@@ -42,7 +43,7 @@ export function accessLine(
   const blamed = blame(exchange, sent);
   return JSON.stringify({
     level: "info",
-    time: new Date(clock.now()).toISOString(),
+    time: isoTime(clock.now()),
     msg: "request",
     request_id: exchange.requestId,
     trace_id: exchange.get(TRACE_ID),
@@ -78,7 +79,7 @@ export function accessLine(
 export function rejectedLine(rejection: Rejection, status: number, requestId: string, clock: Clock): string {
   return JSON.stringify({
     level: "info",
-    time: new Date(clock.now()).toISOString(),
+    time: isoTime(clock.now()),
     msg: "request",
     request_id: requestId,
     client: rejection.connection.peerAddress,

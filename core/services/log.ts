@@ -1,6 +1,7 @@
 import pino from "pino";
 import type { Clock, Log } from "sluice/plugin";
 import { inertJson } from "./escape.ts";
+import { isoTime } from "./iso-time.ts";
 import { masked } from "./mask.ts";
 import { prettyLine } from "./pretty.ts";
 
@@ -55,7 +56,7 @@ export function createLog(sink: LogSink, clock: Clock, options: LogOptions): Roo
     {
       base: null,
       level: options.level,
-      timestamp: () => `,"time":"${new Date(clock.now()).toISOString()}"`,
+      timestamp: () => `,"time":"${isoTime(clock.now())}"`,
       formatters: { level: (label) => ({ level: label }) },
       // Errors are plain data by then, causes included; the library's own form would lose their type.
       serializers: { err: (described: unknown) => described },
