@@ -185,8 +185,10 @@ export class AnswerStream {
     const out = this.#out;
     if (out.length > 0) {
       const together = out.length > 1 ? gather(out, this.#outBytes) : undefined;
-      if (together !== undefined) this.#writer.writeOnce(together);
-      else
+      if (together !== undefined) {
+        this.#writer.writeOnce(together);
+        for (const piece of out) if (typeof piece !== "string") this.#writer.copied(piece);
+      } else
         for (const piece of out)
           this.#writer.write(typeof piece === "string" ? Buffer.from(piece, "latin1") : piece);
       out.length = 0;

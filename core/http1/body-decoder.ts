@@ -6,6 +6,7 @@ import { CHUNKED, type Framing, NO_BODY, UNTIL_CLOSE } from "./framing.ts";
 import { type HeadScanner, returnScanner, takeScanner } from "./head-scanner.ts";
 import { MessageError } from "./message-error.ts";
 import type { HeadLimits } from "./message-head.ts";
+import { filledByBody } from "./owned-memory.ts";
 import { PieceJoiner } from "./piece-joiner.ts";
 import { isForbiddenTrailer } from "./trailers.ts";
 
@@ -111,6 +112,7 @@ export class BodyDecoder {
   #pushChunked(chunk: Uint8Array, from: number): number {
     const end = chunk.byteLength;
     let i = from;
+    this.#pieces.viewed = 0;
     while (i < end && this.#state !== IDLE) {
       switch (this.#state) {
         case SIZE:
@@ -148,6 +150,7 @@ export class BodyDecoder {
       }
     }
     this.#pieces.flush();
+    if (from === 0 && i === end) filledByBody(chunk, this.#pieces.viewed);
     return i;
   }
 

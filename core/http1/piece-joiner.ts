@@ -15,6 +15,8 @@ export class PieceJoiner {
   #first: Uint8Array | undefined;
   #joined: Uint8Array | undefined;
   #filled = 0;
+  /** Where in the input the last piece that went out as a view of it ends; set it to 0 before the next input. */
+  viewed = 0;
 
   constructor(sink: Pick<BodySink, "bodyChunk">) {
     this.#sink = sink;
@@ -25,6 +27,7 @@ export class PieceJoiner {
     const length = to - from;
     if (length >= SMALL || this.#filled + length > JOINED) this.flush();
     const piece = length === chunk.byteLength ? chunk : partOf(chunk, from, to);
+    if (piece.buffer === chunk.buffer) this.viewed = to;
     if (length >= SMALL) {
       this.#sink.bodyChunk(piece);
     } else if (this.#joined !== undefined) {

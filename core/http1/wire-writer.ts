@@ -68,6 +68,12 @@ export class WireWriter {
     return true;
   }
 
+  /** A chunk of the body was written with `writeOnce`, as a part of what that wrote. */
+  copied(chunk: Uint8Array): void {
+    this.#memory?.begin(chunk);
+    this.#memory?.end(chunk);
+  }
+
   /** Call at the wire's `drained`. True when nothing waits any more (or ever will: the wire is closed). */
   drained(): boolean {
     const rest = this.#rest;

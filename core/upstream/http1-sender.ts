@@ -172,8 +172,10 @@ export class RequestSender {
   }
 
   #write(bytes: Uint8Array, framing: Framing): void {
-    if (framing === CHUNKED) this.#writer.writeOnce(encodeChunk(bytes));
-    else this.#writer.write(bytes);
+    if (framing === CHUNKED) {
+      this.#writer.writeOnce(encodeChunk(bytes));
+      this.#writer.copied(bytes);
+    } else this.#writer.write(bytes);
   }
 
   #unblocked(): Promise<void> {
