@@ -1,6 +1,11 @@
 /** Below this, memory is not worth the call. That of a DATA frame is: 16 KiB cost a quarter of a microsecond. */
 const FREE_FROM = 12_288;
 
+/** Whether a chunk lies in memory that is worth freeing. */
+export function isLarge({ buffer }: Uint8Array): boolean {
+  return buffer.byteLength >= FREE_FROM;
+}
+
 /** Where in a buffer the last piece of a body ends, of a message that fills all of it with its body and its framing. */
 const FILLED = new WeakMap<ArrayBufferLike, number>();
 

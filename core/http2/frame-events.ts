@@ -43,6 +43,9 @@ export interface FrameEvents {
 /** Frames of one header block: more is an attack (each may be empty and costs nothing to send). */
 const MAX_CONTINUATIONS = 32;
 
+/** What the reader's input must hold to be freed by `pushOwned`, bytes. */
+export const FREED_INPUT = 65_536;
+
 /** Reads a connection's bytes as frames, holds them against RFC 9113 §6, and says what they mean. */
 export class FrameEventReader implements FrameSink {
   readonly #events: FrameEvents;
@@ -65,6 +68,18 @@ export class FrameEventReader implements FrameSink {
   /** Reads on. @throws ConnectionError for what ends the connection; nothing may be pushed after it */
   push(chunk: Buffer): void {
     this.#reader.push(chunk);
+  }
+
+  /**
+   * The same for what nobody else looks at, and whose DATA is copied as it comes: a large `chunk` is freed when it was
+   * read, rather than by a garbage collection that may be long in coming. @throws ConnectionError
+   */
+  pushOwned(chunk: Buffer): void {
+    this.#reader.push(chunk);
+    const { buffer } = chunk;
+    // A header block that is not complete lies in it, too.
+    if (this.#parts.length > 0 || chunk.byteLength !== buffer.byteLength) return;
+    if (buffer.byteLength >= FREED_INPUT && buffer instanceof ArrayBuffer) buffer.transfer(0);
   }
 
   /** Nothing more is wanted. */

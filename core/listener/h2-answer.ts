@@ -1,6 +1,7 @@
 import type { ServerHttp2Stream } from "node:http2";
 import { type Body, type HeaderList, SluiceError } from "sluice/plugin";
 import { CANCEL, INTERNAL_ERROR } from "../http2/frames.ts";
+import { isLarge, OwnedMemory } from "../http1/owned-memory.ts";
 import { answerFields, trailerObject } from "./h2-headers.ts";
 import type { Sent } from "./inbound.ts";
 
@@ -29,6 +30,8 @@ export class H2Answer {
   readonly #firstByteAt: number;
   readonly #resolve: (sent: Sent) => void;
   #body: Body | null = null;
+  /** Where the body's chunks are ours alone. */
+  #memory: OwnedMemory | undefined;
   #bytes = 0;
   #over = false;
   #awaitingRoom = false;
@@ -129,6 +132,7 @@ export class H2Answer {
 
   #beginBody(fields: string[], body: Body): void {
     const stream = this.#stream;
+    if (body.own?.() === true) this.#memory = new OwnedMemory();
     // A look at what is at hand: a short answer is one HEADERS and one DATA, and leaves in one piece.
     const first = body.read();
     const second = first instanceof Promise || first === null ? undefined : body.read();
@@ -152,7 +156,12 @@ export class H2Answer {
 
   #write(chunk: Uint8Array): void {
     this.#bytes += chunk.byteLength;
-    this.#stream.write(chunk);
+    const memory = this.#memory;
+    if (memory === undefined || !isLarge(chunk)) this.#stream.write(chunk);
+    else {
+      memory.begin(chunk);
+      this.#stream.write(chunk, () => memory.end(chunk));
+    }
   }
 
   /** Goes on with what `read` answered, until there is something to wait for. */

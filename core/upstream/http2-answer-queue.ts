@@ -1,30 +1,12 @@
 import { BodyQueue } from "sluice/plugin";
+import { FREED_INPUT } from "../http2/index.ts";
 
 /**
- * An answer's body. Its pieces lie in what the socket handed on, side by side with those of other answers: who wants
- * to free them gets copies.
+ * An answer's body. Its pieces lie in what the socket handed on, side by side with those of other answers. Where that
+ * is much, they are copied at once, and it is freed: see `FrameEventReader.pushOwned`.
  */
 export class AnswerQueue extends BodyQueue {
-  #copies = false;
-
-  override own(): boolean {
-    const owns = super.own();
-    if (owns) this.#copies = true;
-    return owns;
+  override push(piece: Uint8Array): void {
+    super.push(piece.buffer.byteLength >= FREED_INPUT ? new Uint8Array(piece) : piece);
   }
-
-  override read(): Uint8Array | null | Promise<Uint8Array | null> {
-    const next = super.read();
-    if (!this.#copies) return next;
-    return next instanceof Promise ? next.then(copyOf) : copyOf(next);
-  }
-
-  override poll(): Uint8Array | null | undefined {
-    const next = super.poll();
-    return this.#copies && next ? copyOf(next) : next;
-  }
-}
-
-function copyOf(chunk: Uint8Array | null): Uint8Array | null {
-  return chunk && Buffer.from(chunk);
 }

@@ -200,7 +200,7 @@ export class Http2Connection implements PooledConnection, Dialled, WireOwner, Fr
     if (this.#state === "closed") return;
     try {
       // The runtime hands out Buffers; the wire's type does not say so.
-      this.#reader.push(chunk as Buffer);
+      this.#reader.pushOwned(chunk as Buffer);
       if (this.#writer.waiting > MAX_WAITING)
         throw new ConnectionError(ENHANCE_YOUR_CALM, "a flood of frames");
     } catch (error) {
