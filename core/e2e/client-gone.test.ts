@@ -198,6 +198,8 @@ async function repeated(cells: readonly string[], once: () => Promise<number>): 
   times.sort((a, b) => a - b);
   const median = times[REPEATS >> 1]!;
   expect(median).toBeLessThan(AT_MOST);
+  // One of them may meet a busy machine; none may wait for a timer.
+  expect(times.at(-1)!).toBeLessThan(AT_MOST * 10);
   row.passed(median.toFixed(1), times.at(-1)!.toFixed(1));
 }
 

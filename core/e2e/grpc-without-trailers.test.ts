@@ -5,15 +5,19 @@ import { h2Peer } from "../upstream/test-h2-peer.ts";
 import { startBinary } from "./binary.ts";
 import { echoClient } from "./grpc-echo.ts";
 
-test("a gRPC answer that ends without a status is its upstream's failure, for the client and in the log", async () => {
+test.each([
+  ["behind its content", "\0\0\0\0\x03\n\x01x"],
+  ["with its head", undefined],
+])("a gRPC answer that ends %s, without a status, is its upstream's failure", async (_where, content) => {
   using upstream = h2Peer({
     frame(session, { type, stream }) {
       if (type !== HEADERS) return;
-      session.head(stream, [
+      const head: [string, string][] = [
         [":status", "200"],
         ["content-type", "application/grpc"],
-      ]);
-      session.data(stream, "\0\0\0\0\x03\n\x01x", true);
+      ];
+      session.head(stream, head, content === undefined);
+      if (content !== undefined) session.data(stream, content, true);
     },
   });
   await using gateway = await startBinary(`version: 1

@@ -190,19 +190,21 @@ export function createForwarder(options: ForwarderOptions): Forwarder {
     }
   }
 
-  /** The upstream's answer becomes the exchange's. */
+  /** The upstream's answer becomes the exchange's. @throws SluiceError where gRPC cannot take it for one */
   function take(x: GatewayExchange, attempt: Attempt, answer: UpstreamAnswer, version: "1.1" | "2"): void {
     const { status, headers } = answer;
     if (status === 101) attempt.switched();
     rules.response(status, headers, version);
     let { body } = answer;
+    const grpc = x.protocol === "grpc";
+    const ends = grpc && status === 200 && isGrpcType(headers.get("content-type") ?? "");
+    if (body === null && ends && !headers.has("grpc-status")) {
+      attempt.finish();
+      throw attempt.statusMissing();
+    }
     // What came whole with its head is the upstream's no longer.
     if (body === null || body instanceof BytesBody) attempt.finish();
-    else {
-      const grpc = x.protocol === "grpc";
-      const ends = grpc && status === 200 && isGrpcType(headers.get("content-type") ?? "");
-      body = attempt.answer = new AnswerBody(body, attempt, grpc, ends);
-    }
+    else body = attempt.answer = new AnswerBody(body, attempt, grpc, ends);
     x.response = { status, headers, body, source: "upstream" };
   }
 

@@ -1,3 +1,5 @@
+import { copyBytes } from "../plugin/copy-bytes.ts";
+
 /** Byte classes of HTTP/1.1 as lookup tables: one load a byte. */
 
 export const HTAB = 0x09;
@@ -46,15 +48,10 @@ export function latin1(bytes: Uint8Array, start: number, end: number): string {
 /** Up to this a copy costs less than a view, which makes the memory behind it an object of its own. */
 const COPIED = 512;
 
-// Borrowed: it copies without a view of its source.
-const { copy } = Buffer.prototype as Buffer & {
-  copy(this: Uint8Array, target: Uint8Array, targetStart: number, start: number, end: number): number;
-};
-
 /** The bytes from `start` to `end`: a view, or a copy where there are few. */
 export function partOf(bytes: Uint8Array, start: number, end: number): Uint8Array {
   if (end - start > COPIED) return bytes.subarray(start, end);
   const part = new Uint8Array(end - start);
-  copy.call(bytes, part, 0, start, end);
+  copyBytes(bytes, part, 0, start, end);
   return part;
 }

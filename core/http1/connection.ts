@@ -324,7 +324,14 @@ export class Http1Connection
     body: Body | null,
   ): Sent | Promise<Sent> {
     if (status === 101 && this.#tunnel !== undefined) return this.#switch(this.#tunnel, headers, body);
-    return this.#answers.send(inbound, status, headers, body);
+    try {
+      return this.#answers.send(inbound, status, headers, body);
+    } catch (error) {
+      // What nobody could have put there by the rules. The client must not wait for ever.
+      body?.cancel(error);
+      this.answerFailed(error);
+      return { bytes: 0, complete: false, firstByteAt: 0, error };
+    }
   }
 
   /** Takes the client's offer: from here on both directions are raw bytes. */
@@ -400,7 +407,9 @@ export class Http1Connection
   #awaitRequest(): void {
     this.#inbound = undefined;
     this.#readBy = this.#now() + this.#limits.idleTimeout;
-    if (!this.#processing) this.#advance();
+    if (this.#processing || this.#held === undefined || this.#held.empty) return;
+    // The request that was answered is to be over before the next one begins.
+    queueMicrotask(() => this.#advance());
   }
 
   // The end.

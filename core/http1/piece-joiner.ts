@@ -1,4 +1,5 @@
 import type { BodySink } from "./body-decoder.ts";
+import { copyBytes } from "../plugin/copy-bytes.ts";
 import { partOf } from "./bytes.ts";
 
 // Below this, copying costs less than a view and a queue entry for each piece do.
@@ -26,12 +27,14 @@ export class PieceJoiner {
   add(chunk: Uint8Array, from: number, to: number): void {
     const length = to - from;
     if (length >= SMALL || this.#filled + length > JOINED) this.flush();
+    if (length < SMALL && this.#joined !== undefined) {
+      this.#filled += copyBytes(chunk, this.#joined, this.#filled, from, to);
+      return;
+    }
     const piece = length === chunk.byteLength ? chunk : partOf(chunk, from, to);
     if (piece.buffer === chunk.buffer) this.viewed = to;
     if (length >= SMALL) {
       this.#sink.bodyChunk(piece);
-    } else if (this.#joined !== undefined) {
-      this.#append(piece);
     } else if (this.#first === undefined) {
       this.#first = piece;
     } else {

@@ -164,11 +164,18 @@ class ExpectedBody extends BodyQueue {
   }
 
   override read(): Uint8Array | null | Promise<Uint8Array | null> {
-    const source = this.#source;
-    if (source !== undefined) {
-      this.#source = undefined;
-      source.wanted(this);
-    }
+    this.#ask();
     return super.read();
+  }
+
+  override poll(): Uint8Array | null | undefined {
+    this.#ask();
+    return super.poll();
+  }
+
+  #ask(): void {
+    const source = this.#source;
+    this.#source = undefined;
+    source?.wanted(this);
   }
 }

@@ -120,6 +120,7 @@ export class H2Connection implements WireOwner, StreamHost, SocketObserver, Guar
       const violation = this.#guard.chargeReset(this.shared.now);
       if (violation !== undefined) this.#punish(violation);
     }
+    this.#finish();
   }
 
   whole(raw: readonly string[]): readonly string[] | undefined {
@@ -223,7 +224,8 @@ export class H2Connection implements WireOwner, StreamHost, SocketObserver, Guar
    */
   #finish(): void {
     if (this.#last === Infinity || this.#closingAt !== 0) return;
-    if (this.#requests.size > 0 || this.#guard.headSince !== 0) return;
+    // Nor is a stream done that the session has yet to hand on: it may lie behind the frame that is read now.
+    if (this.#requests.size > 0 || this.#guard.headSince !== 0 || this.#opened < this.#guard.opened) return;
     this.#startClosing();
     // What the session has written, or holds back until this turn is over, leaves before the FIN.
     setImmediate(end, this.#socket);

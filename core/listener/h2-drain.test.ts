@@ -150,3 +150,28 @@ test("a client that goes on opening streams is let go", async () => {
   expect(served.rejections).toMatchObject([{ reason: "http2.reset_flood" }]);
   expect(lastStreams(client)).toEqual([MAX_STREAM_ID, 1, 1]);
 });
+
+test.each([
+  ["behind", (ack: Uint8Array, request: Uint8Array) => [ack, request]],
+  ["before", (ack: Uint8Array, request: Uint8Array) => [request, ack]],
+])("a request in one piece with the answer to PING, %s it, is served", async (_where, inOrder) => {
+  const late: Inbound[] = [];
+  using served = await testListener((inbound) => {
+    if (inbound.rawTarget === "/late") late.push(inbound);
+    else tellFacts(inbound);
+  });
+  const client = await send(served, headers(1, get()));
+  await awaitFrame(client, ({ type }) => type === DATA);
+  served.listener.drain();
+  const ping = await awaitFrame(client, ({ type, flags }) => type === PING && (flags & ACK) === 0);
+  await client.send(Buffer.concat(inOrder(frame(PING, ACK, 0, ping.payload), headers(3, get([], "/late")))));
+  await eventually(() => late.length === 1);
+  tellFacts(late[0]!);
+  await client.ended();
+  expect(lastStreams(client)).toEqual([MAX_STREAM_ID, 3]);
+  expect(
+    framesOf(client)
+      .filter(({ stream }) => stream === 3)
+      .map(({ type }) => type),
+  ).toEqual([HEADERS, DATA]);
+});

@@ -273,6 +273,11 @@ class ExpectedBody extends BodyQueue {
     this.#inbound.sendContinue();
     return super.read();
   }
+
+  override poll(): Uint8Array | null | undefined {
+    this.#inbound.sendContinue();
+    return super.poll();
+  }
 }
 
 function gone(): SluiceError {

@@ -47,8 +47,8 @@ export interface Inbound {
   readonly upgrade?: UpgradeOffer | undefined;
   /**
    * Sends the answer; once. `headers` carry no framing: the codec adds Content-Length, chunking, Date and
-   * Connection as its protocol needs. Never throws or rejects; a promise where something has to be waited for. A body that fails is cut so that the client sees a broken
-   * answer (connection reset, RST_STREAM), never a complete one.
+   * Connection as its protocol needs. Never throws or rejects; a promise where something has to be waited for. A body
+   * that fails is cut so that the client sees a broken answer (connection reset, RST_STREAM), never a complete one.
    */
   respond(status: number, headers: HeaderList, body: Body | null): Sent | Promise<Sent>;
   /** Sends an informational answer (103) where the protocol allows it. */

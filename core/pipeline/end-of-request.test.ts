@@ -344,3 +344,44 @@ describe("fields of the access log line", () => {
     });
   });
 });
+
+describe("requests that are sent ahead", () => {
+  const get = (path: string): string => `GET ${path} HTTP/1.1\r\nHost: h\r\n\r\n`;
+
+  test("are begun one after the other: each is over before the next one", async () => {
+    await using up = await fakeUpstream(async () => new Response("ok"));
+    let active = 0;
+    const seen: number[] = [];
+    const count: StepHandler = async (c, next) => {
+      seen.push(++active);
+      exchangeOf(c).onEnd(() => void active--);
+      await next();
+    };
+    using gate = testGateway(
+      [
+        { path: "/up/*", steps: [count] },
+        { path: "/here", steps: [count], action: OK },
+      ],
+      { upstream: up.url },
+    );
+    await gate.connect(["/up/1", "/here", "/up/2", "/up/3", "/here", "/here"].map(get).join(""));
+    await gate.ended(6);
+    expect(seen).toEqual([1, 1, 1, 1, 1, 1]);
+    const ends = gate.finished.map(({ exchange }) => exchange.request.path);
+    expect(ends).toEqual(["/up/1", "/here", "/up/2", "/up/3", "/here", "/here"]);
+  });
+});
+
+test("an answer that a step has frozen is told of like any other", async () => {
+  const outcomes: Outcome[] = [];
+  const frozen = Object.freeze({
+    ...{ status: 200, headers: new HeaderList(), body: null },
+    source: "gateway",
+  } as const);
+  const steps = [watch(outcomes), { handle: ((c) => void (exchangeOf(c).response = frozen)) as StepHandler }];
+  using gate = testGateway([{ steps, action: OK }]);
+  expect((await gate.fetch("/")).status).toBe(200);
+  await gate.ended(1);
+  expect(outcomes).toMatchObject([{ complete: true, status: 200 }]);
+  expect(gate.strays).toEqual([]);
+});

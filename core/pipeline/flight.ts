@@ -75,6 +75,11 @@ export class Flight implements Swept, Ending {
       this.#putBack();
       if (exchange.cancelled) this.#seal();
       exchange.release();
+    } catch (error) {
+      // Bodies of plugins are let go of here.
+      this.#deck.observer.strayFailure(undefined, error, exchange);
+    }
+    try {
       exchange.end(this);
       this.#deck.observer.finished(exchange, sent);
     } finally {
@@ -101,12 +106,10 @@ export class Flight implements Swept, Ending {
     const { record } = exchange;
     const answer = this.#answer;
     if (answer !== undefined) {
-      exchange.response = answer;
-      if (answer.body !== this.#body) {
-        answer.body?.cancel();
-        answer.body = this.#body;
-      }
-      answer.status = this.#status;
+      if (answer.body !== this.#body) answer.body?.cancel();
+      const same = answer.body === this.#body && answer.status === this.#status;
+      // A step may hold it, and may have frozen it.
+      exchange.response = same ? answer : { ...answer, status: this.#status, body: this.#body };
     } else this.#status = exchange.answer?.status ?? 0;
     if (this.#failure === undefined) {
       // The answer may have broken off.
@@ -120,7 +123,8 @@ export class Flight implements Swept, Ending {
   /** A step that runs on holds the answer, and may put a body into it that nobody would read. */
   #seal(): void {
     if (this.#answer === undefined) return;
-    Object.defineProperty(this.#answer, "body", {
+    // In vain where it is frozen: nothing can be put into it then.
+    Reflect.defineProperty(this.#answer, "body", {
       get: () => this.#body,
       set(late: Body | null) {
         late?.cancel();

@@ -396,3 +396,26 @@ describe("a stream of a plugin's own", () => {
     expect(gate.finished[0]?.failure).toMatchObject({ owner: "upstream", reason: "reset" });
   });
 });
+
+test("an answer whose memory a step has given away breaks off, and holds nobody else's bytes", async () => {
+  const give: StepHandler = (c) => {
+    const bytes = new Uint8Array(300);
+    exchangeOf(c).response = {
+      status: 200,
+      headers: new HeaderList(),
+      body: new BytesBody(bytes),
+      source: "gateway",
+    };
+    bytes.buffer.transfer(0);
+  };
+  const secret = { kind: "respond", status: 200, headers: [], body: "secret ".repeat(60) } as const;
+  using gate = testGateway([
+    { path: "/secret", action: secret },
+    { path: "/given-away", steps: [give] },
+  ]);
+  expect(await (await gate.fetch("/secret")).text()).toBe(secret.body);
+  const client = await gate.connect("GET /given-away HTTP/1.1\r\nHost: h\r\n\r\n");
+  expect(await client.ended()).toBe("");
+  await gate.ended(2);
+  expect(gate.finished[1]).toMatchObject({ sent: { complete: false } });
+});

@@ -1,6 +1,6 @@
 import { expect, test } from "bun:test";
 import fc from "fast-check";
-import { BodyQueue } from "./body.ts";
+import { BodyQueue, BytesBody } from "./body.ts";
 
 const NOBODY = { pause() {}, resume() {}, cancelled() {} };
 
@@ -85,4 +85,57 @@ test("bytes come out as they went in, whatever their pieces and whoever is faste
       expect(Buffer.concat(out).equals(Buffer.concat(all))).toBe(true);
     }),
   );
+});
+
+test("who polls waits for what comes, be it bytes, the end, a failure or the cancelling by another", async () => {
+  const events: readonly [string, (queue: BodyQueue) => void, unknown][] = [
+    ["bytes", (queue) => queue.push(Uint8Array.of(7)), Uint8Array.of(7)],
+    ["the end", (queue) => queue.end(), null],
+    ["a failure", (queue) => queue.fail(new Error("broke off")), "broke off"],
+    ["cancelling", (queue) => queue.cancel(), "the body was cancelled"],
+  ];
+  for (const [name, happens, expected] of events) {
+    for (const before of [true, false]) {
+      const queue = new BodyQueue(NOBODY);
+      expect(queue.poll()).toBeUndefined();
+      if (before) happens(queue);
+      let woken = 0;
+      queue.wait(() => void woken++);
+      if (!before) happens(queue);
+      // Whoever fills the queue is in the middle of something.
+      expect([name, woken]).toEqual([name, 0]);
+      await Promise.resolve();
+      expect([name, woken]).toEqual([name, 1]);
+      let said: unknown;
+      try {
+        said = queue.poll();
+      } catch (error) {
+        said = (error as Error).message;
+      }
+      expect(said).toEqual(expected);
+      queue.push(Uint8Array.of(8));
+      await Promise.resolve();
+      expect(woken).toBe(1);
+    }
+  }
+});
+
+test("a part of some bytes is a body, which is read or copied once", () => {
+  const bytes = Uint8Array.of(1, 2, 3, 4, 5);
+  const body = new BytesBody(bytes, undefined, 1, 4);
+  expect([body.length, body.left]).toEqual([3, 3]);
+  const target = new Uint8Array(6);
+  expect(body.readInto(target, 2)).toBe(5);
+  expect([...target]).toEqual([0, 0, 2, 3, 4, 0]);
+  expect([body.left, body.read(), body.readInto(target, 0)]).toEqual([0, null, 0]);
+  body.rewind();
+  expect(body.read()).toEqual(Uint8Array.of(2, 3, 4));
+});
+
+test("bytes whose memory was taken away are not left", () => {
+  const body = new BytesBody(new Uint8Array(300));
+  const bytes = new Uint8Array(300);
+  const taken = new BytesBody(bytes);
+  bytes.buffer.transfer(0);
+  expect([body.left, taken.left, taken.readInto(new Uint8Array(300), 0)]).toEqual([300, 0, 0]);
 });

@@ -1,4 +1,5 @@
 import type { ReadableStreamDefaultReader } from "node:stream/web";
+import { copyBytes } from "./copy-bytes.ts";
 import type { HeaderList } from "./headers.ts";
 import { Joint } from "./joint.ts";
 
@@ -59,9 +60,12 @@ export class BytesBody implements PolledBody {
     this.trailers = trailers;
   }
 
-  /** Bytes that were not read yet: all or none. */
+  /** Bytes that were not read yet: all or none, unless their memory was taken away. */
   get left(): number {
-    return this.#read ? 0 : this.length;
+    if (this.#read) return 0;
+    // Their owner may have let go of them since.
+    const { byteLength } = this.#bytes;
+    return byteLength >= this.#start + this.length ? this.length : Math.max(0, byteLength - this.#start);
   }
 
   read(): Uint8Array | null {
@@ -74,7 +78,7 @@ export class BytesBody implements PolledBody {
   /** Reads all that is left into `target` from `at` on, where it must have room. Answers the index behind it. */
   readInto(target: Uint8Array, at: number): number {
     const { left } = this;
-    if (left > 0) copy.call(this.#bytes, target, at, this.#start, this.#start + left);
+    if (left > 0) copyBytes(this.#bytes, target, at, this.#start, this.#start + left);
     this.#read = true;
     return at + left;
   }
@@ -96,11 +100,6 @@ export class BytesBody implements PolledBody {
     this.#read = true;
   }
 }
-
-// Borrowed: it copies without a view of its source, which would be an object more.
-const { copy } = Buffer.prototype as Buffer & {
-  copy(this: Uint8Array, target: Uint8Array, targetStart: number, start: number, end: number): number;
-};
 
 /** What a {@link BodyQueue} tells its producer. Every hook is optional to implement as a no-op. */
 export interface BodyProducer {

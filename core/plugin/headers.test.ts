@@ -31,3 +31,12 @@ describe("a list that is made of fields", () => {
     expect(Object.keys(contract)).not.toContain("uncheckedHeaders");
   });
 });
+
+test("a value that is no string is refused, which a plugin in JavaScript may pass", () => {
+  const list = new HeaderList();
+  for (const value of [5, null, undefined, {}, ["a"]]) {
+    expect(() => list.append("x-a", value as string)).toThrow("the value of header x-a is not a string");
+    expect(() => list.set("x-a", value as string)).toThrow(TypeError);
+  }
+  expect(list.size).toBe(0);
+});

@@ -149,6 +149,8 @@ function checkedCopy(flat: readonly string[]): string[] {
 }
 
 function checkValue(name: string, value: string): void {
+  // A plugin in JavaScript may pass anything.
+  if (typeof value !== "string") throw new TypeError(`the value of header ${name} is not a string`);
   for (let i = 0; i < value.length; i++) {
     const c = value.charCodeAt(i);
     // RFC 9110 §5.5: no CR, LF or NUL ever; above 0xFF there is no byte to send.
