@@ -119,6 +119,7 @@ function upstream({
     pool: {
       max_connections: pool.maxConnections,
       idle_timeout: formatDuration(pool.idleTimeout),
+      max_age: orNone(pool.maxAge),
       max_pending: pool.maxPending,
     },
     tls:

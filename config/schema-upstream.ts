@@ -74,6 +74,11 @@ export const upstreamSchema = z.strictObject({
     .strictObject({
       max_connections: count(1).prefault(1024).describe("Connections of a target."),
       idle_timeout: duration().prefault("1m").describe("An unused connection is closed after this."),
+      max_age: durationOrNone()
+        .prefault("1h")
+        .describe(
+          "A connection takes no new request after about this, so that what has moved is found again.",
+        ),
       max_pending: count(0).prefault(1024).describe("Requests that may wait for a connection; 503 above it."),
     })
     .prefault({})
@@ -149,6 +154,7 @@ export function readUpstream(
     pool: {
       maxConnections: value.pool.max_connections,
       idleTimeout: value.pool.idle_timeout,
+      maxAge: value.pool.max_age,
       maxPending: value.pool.max_pending,
     },
     tls: value.tls === undefined ? undefined : tlsOf(value.tls, tls ?? node),

@@ -162,6 +162,8 @@ export interface PoolConfig {
   readonly maxConnections: number;
   /** An unused connection is closed after this. @default 60000 */
   readonly idleTimeout: number;
+  /** A connection takes no new request after this, or up to a tenth before. @default 3600000 */
+  readonly maxAge: number | undefined;
   /** Requests that may wait for a connection. @default 1024 */
   readonly maxPending: number;
 }

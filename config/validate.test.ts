@@ -44,7 +44,7 @@ test("a configuration without anything has the defaults that the reference names
         targets: [{ url: "http://127.0.0.1:9000", scheme: "http", basePath: "", weight: 1 }],
         balance: "round-robin",
         timeouts: { connect: 5_000, firstByte: 60_000, idle: 300_000, request: undefined },
-        pool: { maxConnections: 1_024, idleTimeout: 60_000, maxPending: 1_024 },
+        pool: { maxConnections: 1_024, idleTimeout: 60_000, maxAge: 3_600_000, maxPending: 1_024 },
         tls: undefined,
         health: undefined,
         retries: undefined,
@@ -85,7 +85,7 @@ upstreams:
       - { url: "unix:/run/app.sock", weight: 0.5 }
     balance: round-robin
     timeouts: { connect: none, first_byte: none, idle: 1s, request: 2m }
-    pool: { max_connections: 1, idle_timeout: 5s, max_pending: 0 }
+    pool: { max_connections: 1, idle_timeout: 5s, max_age: none, max_pending: 0 }
     tls: { server_name: internal, verify: false }
     health: { path: /up, interval: 1s, timeout: 500ms, fall: 1, rise: 4 }
     retries: { attempts: 3, on: [connect, 5xx, "503", 429] }
@@ -136,7 +136,7 @@ routes:
       { url: "unix:/run/app.sock", scheme: "unix", socketPath: "/run/app.sock", basePath: "", weight: 0.5 },
     ],
     timeouts: { connect: undefined, firstByte: undefined, idle: 1_000, request: 120_000 },
-    pool: { maxConnections: 1, idleTimeout: 5_000, maxPending: 0 },
+    pool: { maxConnections: 1, idleTimeout: 5_000, maxAge: undefined, maxPending: 0 },
     tls: { ca: undefined, cert: undefined, key: undefined, serverName: "internal", verify: false },
     health: { path: "/up", grpc: false, interval: 1_000, timeout: 500, fall: 1, rise: 4 },
     retries: { attempts: 3, on: ["connect", "5xx", "503", "429"] },

@@ -163,7 +163,7 @@ function upstreamConfig(name: string, upstream: TestUpstream): UpstreamConfig {
     targets: [targetConfig(upstream.url)],
     balance: "round-robin",
     timeouts: { connect: 5_000, firstByte: 60_000, idle: 300_000, request: undefined, ...upstream.timeouts },
-    pool: { maxConnections: 16, idleTimeout: 60_000, maxPending: 16 },
+    pool: { maxConnections: 16, idleTimeout: 60_000, maxAge: undefined, maxPending: 16 },
     tls: undefined,
     health: undefined,
     retries: undefined,

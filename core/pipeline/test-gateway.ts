@@ -250,7 +250,7 @@ function upstreamConfig(
   return {
     ...{ name: "u", kind: "http", protocol: "http1", targets: [target], balance: "round-robin" },
     timeouts: { connect: 5_000, firstByte: 60_000, idle: 300_000, request: undefined, ...timeouts },
-    pool: { maxConnections, idleTimeout: 60_000, maxPending: 64 },
+    pool: { maxConnections, idleTimeout: 60_000, maxAge: undefined, maxPending: 64 },
     ...{ tls: undefined, health: undefined, retries: undefined, place: PLACE },
   };
 }

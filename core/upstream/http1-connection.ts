@@ -49,6 +49,8 @@ export class Http1Connection
   /** The answer is complete. */
   #answered = false;
   #keepAlive = false;
+  /** No other request may follow. */
+  #old = false;
   #paused = false;
   #peerEnded = false;
   /** The peer switched protocols: raw bytes both ways. */
@@ -102,6 +104,10 @@ export class Http1Connection
     this.#heard = false;
     this.#answered = false;
     if (!this.#sender.send(call)) this.#breakOff(broken(this.wire.closeError), true);
+  }
+
+  retire(): void {
+    this.#old = true;
   }
 
   close(): void {
@@ -276,7 +282,7 @@ export class Http1Connection
     this.#call = undefined;
     this.#deadline = Infinity;
     if (!clean || !sent) this.#discard();
-    else if (!this.#keepAlive || this.#peerEnded) {
+    else if (!this.#keepAlive || this.#old || this.#peerEnded) {
       this.close();
       this.#pool.closed(this);
     } else {

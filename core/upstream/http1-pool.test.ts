@@ -46,6 +46,45 @@ test("the most recently used connection is used next, so that the others grow id
   expect(clock.pending).toBe(0);
 });
 
+test("a connection that is old takes no new request, however busy it is kept; one under way ends in peace", async () => {
+  const clock = createFakeClock();
+  using upstream = peer((connection) => connection.bytes);
+  const transport = http1({ port: upstream.port, clock, pool: { maxAge: 100_000 } });
+  for (let i = 0; i < 8; i++) {
+    const asked = transport.request(outbound());
+    const connection = await upstream.connection(0);
+    await until(() => connection.received.split("GET ").length === i + 2);
+    connection.write(OK);
+    expect(await textOf(await asked)).toBe("ok");
+    await clock.advance(10_000);
+  }
+  const last = transport.request(outbound());
+  const old = await upstream.connection(0);
+  await until(() => old.received.split("GET ").length === 10);
+  await clock.advance(20_100);
+  old.write(OK);
+  expect(await textOf(await last)).toBe("ok");
+  expect(await old.over).toBe("fin");
+  const next = transport.request(outbound());
+  (await upstream.connection(1)).write(OK);
+  expect(await textOf(await next)).toBe("ok");
+  // Nor is one that is not used kept beyond its age.
+  await clock.advance(59_000);
+  expect(transport.connections.open).toBe(1);
+  transport.close();
+});
+
+test("an unused connection that is old is closed", async () => {
+  const clock = createFakeClock();
+  using upstream = answering(OK);
+  const transport = http1({ port: upstream.port, clock, pool: { maxAge: 10_000 } });
+  expect(await textOf(await transport.request(outbound()))).toBe("ok");
+  await clock.advance(8_900);
+  expect(transport.connections.open).toBe(1);
+  await clock.advance(1_200);
+  expect(transport.connections.open).toBe(0);
+});
+
 test("a peer that says Keep-Alive: timeout=5 is not asked after 4 seconds", async () => {
   const clock = createFakeClock();
   using upstream = answering("HTTP/1.1 200 OK\r\nkeep-alive: timeout=5\r\ncontent-length: 0\r\n\r\n");

@@ -164,6 +164,10 @@ export class Http2Connection implements PooledConnection, Dialled, WireOwner, Fr
     else if (this.#state === "draining" && this.#streams.size === 0) this.#goodbye(NO_ERROR);
   }
 
+  retire(): void {
+    this.#drain();
+  }
+
   retry(call: Call): boolean {
     return this.#pool.retry(call, MAX_REFUSALS);
   }

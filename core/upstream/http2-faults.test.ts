@@ -6,6 +6,7 @@ import {
   CANCEL,
   DATA,
   END_STREAM,
+  GOAWAY,
   h2Peer,
   type H2PeerConnection,
   HEADERS,
@@ -176,6 +177,27 @@ test("a connection whose peer takes no streams any more grows old like others", 
   await clock.advance(11_000);
   await session.raw.over;
   expect(transport.connections.open).toBe(0);
+  transport.close();
+});
+
+test("a connection that is old takes no new request and ends with GOAWAY behind those under way", async () => {
+  const clock = createFakeClock();
+  using upstream = h2Peer();
+  const transport = http2({ port: upstream.port, clock, pool: { maxAge: 10_000 } });
+  const pending = transport.request(outbound());
+  const old = await upstream.session(0);
+  await old.frame(isHead);
+  old.head(1, OK_HEAD);
+  const answer = await pending;
+  await clock.advance(10_100);
+  const next = transport.request(outbound());
+  const fresh = await upstream.session(1);
+  await fresh.frame(isHead);
+  answerOk(fresh, 1);
+  expect((await next).status).toBe(200);
+  old.data(1, "whole", true);
+  expect(await textOf(answer)).toBe("whole");
+  expect((await old.frame(({ type }) => type === GOAWAY)).stream).toBe(0);
   transport.close();
 });
 

@@ -68,7 +68,7 @@ function createTransport(
 
 /** What a target's connections depend on. Weight and timeouts are no part of it: they may change under them. */
 function stateKey(config: UpstreamConfig, target: TargetConfig, tls: TlsMaterial | undefined): string {
-  const { maxConnections, idleTimeout, maxPending } = config.pool;
+  const { maxConnections, idleTimeout, maxAge = null, maxPending } = config.pool;
   return `target:${JSON.stringify([
     config.name,
     target.scheme,
@@ -76,7 +76,7 @@ function stateKey(config: UpstreamConfig, target: TargetConfig, tls: TlsMaterial
     target.port,
     target.socketPath ?? null,
     config.protocol === "http1" ? "http1" : "http2",
-    [maxConnections, idleTimeout, maxPending],
+    [maxConnections, idleTimeout, maxAge, maxPending],
     tls === undefined
       ? null
       : [digest(tls.ca), digest(tls.cert), digest(tls.key), tls.serverName ?? null, tls.verify],

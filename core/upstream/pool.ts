@@ -17,6 +17,8 @@ export interface PooledConnection {
   sweep(now: number): void;
   /** Opening took too long: gives up where the platform lets go of it. */
   giveUp(): void;
+  /** It is old: no new request, and it closes behind the last of those under way. Only while there are any. */
+  retire(): void;
   /** Closes an unused connection. */
   close(): void;
   /** The pool's own notes. */
@@ -34,7 +36,12 @@ export class PoolNotes {
   listed = false;
   /** Monotonic milliseconds since which it is unused. */
   idleSince = 0;
+  /** Monotonic milliseconds from which on it is too old. */
+  oldAt = Infinity;
 }
+
+/** Into how many ages the connections of a target are spread. */
+const SPREAD = 16;
 
 /** How often deadlines are looked at: no timeout fires later than this, and none early. */
 const SWEEP_MS = 100;
@@ -127,7 +134,11 @@ export class Pool implements CallRunner {
   /** `connection` stands and takes requests. */
   opened(connection: PooledConnection): void {
     this.#expected(connection);
-    connection.pooled.serial = ++this.#serial;
+    const serial = (connection.pooled.serial = ++this.#serial);
+    const { maxAge } = this.#config;
+    // What was opened together does not end together.
+    if (maxAge !== undefined)
+      connection.pooled.oldAt = this.#clock.monotonic() + maxAge * (1 - (serial % SPREAD) / (SPREAD * 10));
     this.freed(connection);
     this.#fill();
   }
@@ -293,8 +304,16 @@ export class Pool implements CallRunner {
         continue;
       }
       connection.sweep(now);
-      if (connection.active > 0) continue;
-      if (now - notes.idleSince >= Math.min(connection.idleLimit, this.#config.idleTimeout)) {
+      if (connection.active > 0) {
+        if (now < notes.oldAt) continue;
+        notes.oldAt = Infinity;
+        connection.retire();
+        continue;
+      }
+      if (
+        now >= notes.oldAt ||
+        now - notes.idleSince >= Math.min(connection.idleLimit, this.#config.idleTimeout)
+      ) {
         this.#drop(connection);
       }
     }

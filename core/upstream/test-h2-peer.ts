@@ -20,7 +20,7 @@ export type Fields = readonly (readonly [name: string, value: string])[];
 
 /* An HTTP/2 server that sends exactly the frames that a test tells it to. */
 
-export { CANCEL, DATA, END_STREAM, HEADERS, RST_STREAM, WINDOW_UPDATE };
+export { CANCEL, DATA, END_STREAM, GOAWAY, HEADERS, RST_STREAM, WINDOW_UPDATE };
 
 export interface SeenFrame {
   readonly type: number;

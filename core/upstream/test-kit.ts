@@ -58,7 +58,7 @@ export interface TransportSettings {
   readonly tls?: Partial<TlsMaterial>;
 }
 
-const POOL: PoolConfig = { maxConnections: 16, idleTimeout: 60_000, maxPending: 16 };
+const POOL: PoolConfig = { maxConnections: 16, idleTimeout: 60_000, maxAge: undefined, maxPending: 16 };
 
 export function targetOf(settings: TransportSettings): TargetConfig {
   const { port = 0, host = "127.0.0.1", socketPath, tls } = settings;

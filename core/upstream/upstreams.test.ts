@@ -97,7 +97,7 @@ test("the last generation that has a target closes its connections", async () =>
 });
 
 for (const [what, change] of [
-  ["pool", { pool: { maxConnections: 1, idleTimeout: 1, maxPending: 1 } }],
+  ["pool", { pool: { maxConnections: 1, idleTimeout: 1, maxAge: 1, maxPending: 1 } }],
   ["protocol", { protocol: "http2" }],
   ["name", { name: "other" }],
 ] as const) {
