@@ -29,7 +29,9 @@ const limitsSchema = z.strictObject({
     .describe("HTTP/2 streams that a client may reset in a burst, refilled by a twentieth a second; GOAWAY."),
   header_timeout: duration()
     .prefault("10s")
-    .describe("From a request's first byte to the end of its head; 408."),
+    .describe(
+      "From a request's first byte to the end of its head; 408. The first byte of a connection has as long.",
+    ),
   body_timeout: duration().prefault("30s").describe("Between two pieces of a request body; 408."),
   idle_timeout: duration().prefault("75s").describe("An idle keep-alive connection is closed after this."),
   tunnel_timeout: duration()

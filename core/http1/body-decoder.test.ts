@@ -163,6 +163,11 @@ describe("a chunked body (RFC 9112 §7.1)", () => {
     expect(decoded.pieces.length).toBeLessThan(5);
   });
 
+  test("may carry an extension a chunk, as signatures of chunks are", () => {
+    const chunk = `3e8;signature=${"0".repeat(64)}\r\n${"x".repeat(1_000)}\r\n`;
+    expect(decode([bytesOf(`${chunk.repeat(3_000)}0\r\n\r\n`)], CHUNKED).body.length).toBe(3_000_000);
+  });
+
   test("large chunks are passed on without a copy", () => {
     const input = bytesOf(`2000\r\n${"x".repeat(0x2000)}\r\n2000\r\n${"y".repeat(0x2000)}\r\n0\r\n\r\n`);
     const { pieces } = decode([input], CHUNKED);

@@ -1,4 +1,4 @@
-import { write as writeTo } from "node:fs";
+import { writev } from "node:fs";
 import type { Clock } from "sluice/plugin";
 import type { LogSink } from "./log.ts";
 
@@ -6,6 +6,8 @@ import type { LogSink } from "./log.ts";
 const BATCH_BYTES = 65_536;
 const FLUSH_EVERY_MS = 100;
 const HELD_BYTES = 16 << 20;
+/** Batches that go out in one write: under load a turn brings more than one. */
+const BATCHES = 64;
 /** How long the last lines wait for a reader. */
 const CLOSING_MS = 1_000;
 /** Between two looks at a pipe that is full: twice as long after each, up to the longest. */
@@ -107,10 +109,11 @@ class FdSink implements CountingSink {
   }
 
   #next(): void {
-    const first = this.#held[0];
-    this.#writing = first !== undefined;
-    if (first !== undefined) {
-      writeTo(this.#fd, first.bytes, (error, written) => this.#wrote(error, written));
+    const held = this.#held;
+    this.#writing = held.length > 0;
+    if (this.#writing) {
+      const batches = held.slice(0, BATCHES).map(({ bytes }) => bytes);
+      writev(this.#fd, batches, (error, written) => this.#wrote(error, written));
       return;
     }
     this.#closing?.();
@@ -127,10 +130,14 @@ class FdSink implements CountingSink {
     }
     this.#retryMs = SHORTEST_RETRY_MS;
     this.#heldBytes -= written;
-    const first = this.#held[0]!;
+    const held = this.#held;
+    let left = written;
+    let whole = 0;
+    while (whole < held.length && held[whole]!.bytes.byteLength <= left)
+      left -= held[whole++]!.bytes.byteLength;
+    held.splice(0, whole);
     // A pipe may take a part.
-    if (written < first.bytes.byteLength) first.bytes = first.bytes.subarray(written);
-    else this.#held.shift();
+    if (left > 0) held[0]!.bytes = held[0]!.bytes.subarray(left);
     this.#next();
     if (this.dropped === this.#reported || this.#heldBytes > HELD_BYTES / 2) return;
     const lost = this.dropped - this.#reported;

@@ -23,6 +23,7 @@ import type { Call } from "./call.ts";
 import type { Dialled } from "./dial.ts";
 import { broken, malformed, openingFailed, unsendable, WrongProtocol } from "./failures.ts";
 import { headOf } from "./http2-head.ts";
+import type { Span } from "./http2-span.ts";
 import { Http2Stream, STREAM_WINDOW, type StreamHost } from "./http2-stream.ts";
 import { ANSWER_LIMITS, TCP_KEEPALIVE } from "./limits.ts";
 import { type Pool, type PooledConnection, PoolNotes } from "./pool.ts";
@@ -33,8 +34,13 @@ const MAX_STREAMS = 512;
 /** What the peer may send over all streams together before we say go on; each has its own bound. */
 const CONNECTION_WINDOW = 16_777_216;
 
-/** How often a request that was refused unprocessed is sent again. */
+/** How often a request is sent again whose stream was refused: its server has too much to do. */
 const MAX_REFUSALS = 2;
+/**
+ * How often one is that a GOAWAY left out: connections that end after a few requests leave out most of a burst, each
+ * time fewer.
+ */
+const MAX_GOAWAYS = 16;
 
 /** Bytes that wait for the wire; above it nothing is taken from bodies. */
 const HIGH_WATER = 65_536;
@@ -59,6 +65,7 @@ export class Http2Connection implements PooledConnection, Dialled, WireOwner, Fr
   readonly #clock: Clock;
   readonly #reader = new FrameEventReader(this, ANSWER_LIMITS);
   readonly #writer: FrameWriter;
+  readonly #span: Span;
   readonly #streams = new Map<number, Http2Stream>();
   /** Those with a body to send and no room for it. */
   readonly #waiting = new Set<Http2Stream>();
@@ -73,8 +80,9 @@ export class Http2Connection implements PooledConnection, Dialled, WireOwner, Fr
   /** Monotonic milliseconds by which the peer must have answered a PING. */
   #pingDeadline = Infinity;
 
-  constructor(pool: Pool, clock: Clock) {
+  constructor(pool: Pool, clock: Clock, span: Span) {
     this.#pool = pool;
+    this.#span = span;
     this.#clock = clock;
     this.wire = new BunWire(this);
     this.#writer = new FrameWriter(this.wire);
@@ -104,7 +112,8 @@ export class Http2Connection implements PooledConnection, Dialled, WireOwner, Fr
     this.#nextId += 2;
     this.#streams.set(stream.id, stream);
     stream.begin(head);
-    if (this.#nextId > MAX_31) this.#drain();
+    const begun = (this.#nextId - 1) / 2;
+    if (this.#nextId > MAX_31 || begun >= this.#span.of(this.pooled.serial)) this.#drain();
   }
 
   sweep(now: number): void {
@@ -168,8 +177,8 @@ export class Http2Connection implements PooledConnection, Dialled, WireOwner, Fr
     this.#drain();
   }
 
-  retry(call: Call): boolean {
-    return this.#pool.retry(call, MAX_REFUSALS);
+  retry(call: Call, reset: boolean): boolean {
+    return this.#pool.retry(call, reset ? MAX_REFUSALS : MAX_GOAWAYS);
   }
 
   suspect(): void {
@@ -229,6 +238,7 @@ export class Http2Connection implements PooledConnection, Dialled, WireOwner, Fr
   // The peer's frames.
 
   headers(id: number, flat: string[], flaw: string | undefined, end: boolean): void {
+    if ((id + 1) / 2 > this.#span.requests) this.#span.exceeded();
     this.#stream(id)?.head(flat, flaw, end);
   }
 
@@ -253,7 +263,7 @@ export class Http2Connection implements PooledConnection, Dialled, WireOwner, Fr
   settings(settings: readonly (readonly [id: number, value: number])[]): void {
     for (const [id, value] of settings) this.#set(id, value);
     this.#writer.settingsAck();
-    if (this.#limit > 0) this.#pool.perConnection = this.#limit;
+    if (this.#limit > 0) this.#pool.perConnection = Math.min(this.#limit, this.#span.requests);
     if (this.#state === "open") this.#pool.freed(this);
     else if (this.#state === "opening" && this.#limit > 0) {
       this.#state = "open";
@@ -274,10 +284,14 @@ export class Http2Connection implements PooledConnection, Dialled, WireOwner, Fr
       this.openingFailed(error.cause);
       return;
     }
+    if (code === NO_ERROR && last < MAX_31) {
+      this.#span.ended((last + 1) / 2);
+      this.#pool.perConnection = Math.min(this.#pool.perConnection, this.#span.requests);
+    }
     const refused = [...this.#streams.values()].filter(({ id }) => id > last);
     this.#drain();
     for (const stream of refused) this.streamEnded(stream);
-    for (const stream of refused) stream.unprocessed(error);
+    for (const stream of refused) stream.unprocessed(error, false);
   }
 
   windowUpdate(id: number, increment: number): void {

@@ -21,7 +21,7 @@ async function startServer(mode: string): Promise<AsyncDisposable & { readonly p
   return { port, [Symbol.asyncDispose]: () => all.disposeAsync() };
 }
 
-async function startNginxOf100(): Promise<AsyncDisposable & { readonly port: number }> {
+async function startNginxOf(requests: number): Promise<AsyncDisposable & { readonly port: number }> {
   await using open = new AsyncDisposableStack();
   const port = freePort();
   const dir = open.use(temporaryDir());
@@ -32,7 +32,7 @@ async function startNginxOf100(): Promise<AsyncDisposable & { readonly port: num
     events { worker_connections 512; }
     http {
       access_log off; ${kept.map((name) => `${name}_temp_path ${dir.path}/${name};`).join(" ")}
-      server { listen 127.0.0.1:${port} http2; keepalive_requests 100; location / { return 200 "ok"; } }
+      server { listen 127.0.0.1:${port} http2; keepalive_requests ${requests}; location / { return 200 "ok"; } }
     }`,
   );
   open.use(await startNginx(config, port));
@@ -40,9 +40,13 @@ async function startNginxOf100(): Promise<AsyncDisposable & { readonly port: num
   return { port, [Symbol.asyncDispose]: () => all.disposeAsync() };
 }
 
-/** Sends what `make` makes, {@link AT_A_TIME} at a time. @returns how often each outcome was seen */
-async function load(port: number, make: (index: number) => OutboundRequest): Promise<Record<string, number>> {
-  const transport = http2({ port, pool: { maxPending: AT_A_TIME } });
+/** Sends what `make` makes, `atATime` at a time. @returns how often each outcome was seen */
+async function load(
+  port: number,
+  make: (index: number) => OutboundRequest,
+  atATime = AT_A_TIME,
+): Promise<Record<string, number>> {
+  const transport = http2({ port, pool: { maxPending: atATime } });
   const outcomes: Record<string, number> = {};
   let next = 0;
   async function client(): Promise<void> {
@@ -54,7 +58,7 @@ async function load(port: number, make: (index: number) => OutboundRequest): Pro
       outcomes[outcome] = (outcomes[outcome] ?? 0) + 1;
     }
   }
-  await Promise.all(Array.from({ length: AT_A_TIME }, client));
+  await Promise.all(Array.from({ length: atATime }, client));
   transport.close();
   return outcomes;
 }
@@ -86,8 +90,13 @@ for (const mode of ["close", "goaway"]) {
 }
 
 test("nginx that ends its connections after 100 requests costs no request", async () => {
-  await using server = await startNginxOf100();
+  await using server = await startNginxOf(100);
   expect(await load(server.port, mixed)).toEqual({ "200 ok": REQUESTS });
+});
+
+test("nginx that ends its connections after fewer requests than come at a time costs none", async () => {
+  await using server = await startNginxOf(20);
+  expect(await load(server.port, mixed, 200)).toEqual({ "200 ok": REQUESTS });
 });
 
 test("a gRPC server whose connections grow no older than 50 ms costs no call", async () => {

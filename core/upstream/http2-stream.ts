@@ -36,7 +36,7 @@ export interface StreamHost {
   /** Both directions have ended. */
   streamEnded(stream: Http2Stream): void;
   /** Puts a call that was not processed on a connection that came to stand later. */
-  retry(call: Call): boolean;
+  retry(call: Call, reset: boolean): boolean;
   /** An answer is overdue. */
   suspect(): void;
 }
@@ -245,7 +245,7 @@ export class Http2Stream implements CallRunner, BodyProducer {
   wasReset(code: number): void {
     if (this.#over) return;
     const error = broken(new Error(`RST_STREAM with code ${code}`));
-    if (code === REFUSED_STREAM) this.unprocessed(error);
+    if (code === REFUSED_STREAM) this.unprocessed(error, true);
     else this.#lose(error);
   }
 
@@ -254,8 +254,11 @@ export class Http2Stream implements CallRunner, BodyProducer {
     if (!this.#over) this.#lose(error);
   }
 
-  /** The peer has not looked at the request (RFC 9113 §8.7): it may be sent again, whatever it is. */
-  unprocessed(error: unknown): void {
+  /**
+   * The peer has not looked at the request (RFC 9113 §8.7): it may be sent again, whatever it is.
+   * @param reset by RST_STREAM; otherwise by GOAWAY.
+   */
+  unprocessed(error: unknown, reset: boolean): void {
     if (this.#over) return;
     // Whoever has answered it cannot mean that.
     if (this.#answered) {
@@ -265,7 +268,7 @@ export class Http2Stream implements CallRunner, BodyProducer {
     const call = this.#call;
     call.request.progress.sent = false;
     this.#settle();
-    if (!call.rewind() || !this.#host.retry(call)) call.fail(error);
+    if (!call.rewind() || !this.#host.retry(call, reset)) call.fail(error);
   }
 
   // The answer's reader, the caller, and time.

@@ -1,5 +1,6 @@
 import { dialer } from "./dial.ts";
 import { Http2Connection } from "./http2-connection.ts";
+import { Span } from "./http2-span.ts";
 import { Pool } from "./pool.ts";
 import { pooledTransport, type TransportOptions } from "./pooled-transport.ts";
 import type { Transport } from "./transport.ts";
@@ -14,13 +15,14 @@ const EXPECTED_STREAMS = 100;
 export function createHttp2Transport(options: TransportOptions): Transport {
   const { target, tls, clock, pool } = options;
   const dial = dialer(target, tls, "h2", true);
+  const span = new Span();
   return pooledTransport(
     new Pool({
       config: pool,
       clock,
       perConnection: EXPECTED_STREAMS,
       connect(self) {
-        const connection = new Http2Connection(self, clock);
+        const connection = new Http2Connection(self, clock, span);
         dial(connection);
         return connection;
       },
