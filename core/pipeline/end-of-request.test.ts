@@ -2,6 +2,7 @@ import { describe, expect, test } from "bun:test";
 import {
   type Body,
   BodyQueue,
+  BytesBody,
   type Exchange,
   exchangeOf,
   HeaderList,
@@ -372,16 +373,39 @@ describe("requests that are sent ahead", () => {
   });
 });
 
-test("an answer that a step has frozen is told of like any other", async () => {
-  const outcomes: Outcome[] = [];
-  const frozen = Object.freeze({
-    ...{ status: 200, headers: new HeaderList(), body: null },
-    source: "gateway",
-  } as const);
-  const steps = [watch(outcomes), { handle: ((c) => void (exchangeOf(c).response = frozen)) as StepHandler }];
-  using gate = testGateway([{ steps, action: OK }]);
-  expect((await gate.fetch("/")).status).toBe(200);
-  await gate.ended(1);
-  expect(outcomes).toMatchObject([{ complete: true, status: 200 }]);
-  expect(gate.strays).toEqual([]);
+describe("an answer that a step has frozen", () => {
+  const answered = async (body: Body | null) => {
+    const outcomes: Outcome[] = [];
+    const frozen = Object.freeze({
+      status: 200,
+      headers: new HeaderList(),
+      body,
+      source: "gateway",
+    } as const);
+    const freeze: StepHandler = (c) => void (exchangeOf(c).response = frozen);
+    using gate = testGateway([{ steps: [watch(outcomes), freeze], action: OK }]);
+    const answer = await gate.fetch("/");
+    const text = await answer.text();
+    await gate.ended(1);
+    expect(gate.strays).toEqual([]);
+    return { status: answer.status, text, outcomes };
+  };
+
+  test.each([
+    ["nothing", null, ""],
+    ["bytes", new BytesBody(Buffer.from("ok")), "ok"],
+  ])("leaves and is told of like any other where it holds %s", async (_what, body, text) => {
+    const told = await answered(body);
+    expect(told).toMatchObject({ status: 200, text, outcomes: [{ complete: true, status: 200 }] });
+  });
+
+  test("is the step's failure where its body is a stream, which must be wrapped", async () => {
+    const queue = new BodyQueue({ pause() {}, resume() {}, cancelled() {} });
+    queue.push(Buffer.from("part"));
+    const told = await answered(queue);
+    expect(told).toMatchObject({
+      status: 500,
+      outcomes: [{ status: 500, failure: { code: "plugin_failed" } }],
+    });
+  });
 });

@@ -201,7 +201,7 @@ class HttpGateway implements Gateway, FlightDeck {
     try {
       sent = this.#decide(flight, error) ?? this.#send(flight);
     } catch (thrown) {
-      sent = unsent(flight, thrown);
+      sent = this.#sendInstead(flight, thrown);
     }
     if (sent instanceof Promise) this.#overLater(flight, sent);
     else this.#over(flight, sent);
@@ -213,6 +213,16 @@ class HttpGateway implements Gateway, FlightDeck {
       (done) => this.#over(flight, noted(flight, done)),
       (thrown) => this.#over(flight, unsent(flight, thrown)),
     );
+  }
+
+  /** An answer that cannot be worked with, such as a frozen one: the client must not wait for ever. Does not throw. */
+  #sendInstead(flight: Flight, thrown: unknown): Sent | Promise<Sent> {
+    try {
+      fail(flight, SluiceError.from(thrown, "plugin_failed", "answer"));
+      return this.#send(flight);
+    } catch (again) {
+      return unsent(flight, again);
+    }
   }
 
   /** Settles what the answer is. Answers the sending where that has to wait for something. */
@@ -256,7 +266,10 @@ class HttpGateway implements Gateway, FlightDeck {
       response.headers.append("connection", "close");
     if (failure !== undefined && response.source === "gateway")
       response.headers.append("proxy-status", proxyStatus(this.#deps.pseudonym, failure));
-    if (response.body !== null) response.body = bodyToSend(exchange);
+    if (response.body !== null) {
+      const body = bodyToSend(exchange);
+      if (body !== response.body) response.body = body;
+    }
     flight.leaves(response);
     const sent = exchange.inbound.respond(response.status, response.headers, response.body);
     return sent instanceof Promise ? sent : noted(flight, sent);
