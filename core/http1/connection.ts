@@ -14,14 +14,12 @@ import { Http1Inbound, type Responder } from "./http1-inbound.ts";
 import { MessageError } from "./message-error.ts";
 import type { RequestHead } from "./message-head.ts";
 import { BY_BODY, BY_PIPELINE, BY_WASTE, Reading } from "./reading.ts";
+import { refusalOf, type RequestFacts } from "./refusal.ts";
 import { RequestBody, type RequestBodyOwner } from "./request-body.ts";
 import { RequestParser } from "./request-parser.ts";
 import { Tunnel, type TunnelOwner } from "./tunnel.ts";
 import type { Wire, WireOwner } from "./wire.ts";
 import { WireWriter } from "./wire-writer.ts";
-
-/** What of a request is known when it is refused. */
-type RequestFacts = Pick<RequestParser, "method" | "rawTarget" | "version">;
 
 const NOTHING = new Uint8Array(0);
 
@@ -251,27 +249,10 @@ export class Http1Connection
 
   /** Answers what never became a request, and closes. */
   #refuse(thrown: unknown, facts: RequestFacts = this.#parser): void {
-    const { method, rawTarget, version } = facts;
-    const { handler, log } = this.#host;
-    let error = thrown;
-    if (!(error instanceof MessageError)) {
-      log.error({ err: error }, "reading a request failed");
-      error = new MessageError("internal", "internal", ERROR_CODES.internal.meaning);
-    }
-    const { code, reason, message } = error as MessageError;
-    try {
-      const { headers, body } = handler.rejected({
-        connection: this.facts,
-        httpVersion: version ?? "1.1",
-        code,
-        reason,
-        message,
-        method,
-        rawTarget,
-      });
-      this.#answers.refuse(ERROR_CODES[code].status, headers, body, method === "HEAD");
-    } catch (failure) {
-      log.error({ err: failure }, "the gateway failed to refuse a request");
+    const refusal = refusalOf(this.#host, this.facts, thrown, facts);
+    if (refusal !== undefined) {
+      const { status, headers, body } = refusal;
+      this.#answers.refuse(status, headers, body, facts.method === "HEAD");
     }
     this.#shutDown();
   }

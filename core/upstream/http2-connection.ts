@@ -34,14 +34,6 @@ const MAX_STREAMS = 512;
 /** What the peer may send over all streams together before we say go on; each has its own bound. */
 const CONNECTION_WINDOW = 16_777_216;
 
-/** How often a request is sent again whose stream was refused: its server has too much to do. */
-const MAX_REFUSALS = 2;
-/**
- * How often one is that a GOAWAY left out: connections that end after a few requests leave out most of a burst, each
- * time fewer.
- */
-const MAX_GOAWAYS = 16;
-
 /** Bytes that wait for the wire; above it nothing is taken from bodies. */
 const HIGH_WATER = 65_536;
 
@@ -177,8 +169,8 @@ export class Http2Connection implements PooledConnection, Dialled, WireOwner, Fr
     this.#drain();
   }
 
-  retry(call: Call, reset: boolean): boolean {
-    return this.#pool.retry(call, reset ? MAX_REFUSALS : MAX_GOAWAYS);
+  retry(call: Call, most: number): boolean {
+    return this.#pool.retry(call, most);
   }
 
   suspect(): void {

@@ -14,6 +14,14 @@ import { abandoned, broken, malformed, timedOut, unsendable, wrongLength } from 
 import { AnswerQueue } from "./http2-answer-queue.ts";
 import { statusOf } from "./http2-head.ts";
 
+/** How often a request is sent again whose stream was refused: its server has too much to do. */
+const MAX_REFUSALS = 2;
+/**
+ * How often one is that a GOAWAY left out: connections that end after a few requests leave out most of a burst, each
+ * time fewer.
+ */
+const MAX_GOAWAYS = 16;
+
 /** What a peer may send on a stream before its reader has taken it; the reader's queue comes on top. */
 export const STREAM_WINDOW = 262_144;
 
@@ -36,7 +44,7 @@ export interface StreamHost {
   /** Both directions have ended. */
   streamEnded(stream: Http2Stream): void;
   /** Puts a call that was not processed on a connection that came to stand later. */
-  retry(call: Call, reset: boolean): boolean;
+  retry(call: Call, most: number): boolean;
   /** An answer is overdue. */
   suspect(): void;
 }
@@ -268,7 +276,7 @@ export class Http2Stream implements CallRunner, BodyProducer {
     const call = this.#call;
     call.request.progress.sent = false;
     this.#settle();
-    if (!call.rewind() || !this.#host.retry(call, reset)) call.fail(error);
+    if (!call.rewind() || !this.#host.retry(call, reset ? MAX_REFUSALS : MAX_GOAWAYS)) call.fail(error);
   }
 
   // The answer's reader, the caller, and time.
