@@ -81,9 +81,10 @@ export class H2Inbound implements Inbound, BodyProducer, StreamWindow {
       this.body = null;
       return;
     }
-    this.body = head.expectContinue
-      ? new ExpectedBody(this, head.contentLength)
-      : new BodyQueue(this, head.contentLength);
+    // HTTP/1.1 has trailers behind chunks alone: with announced ones the body goes on as one of unknown length. That it is
+    // as long as it says, the runtime looks to.
+    const length = head.headers.has("trailer") ? undefined : head.contentLength;
+    this.body = head.expectContinue ? new ExpectedBody(this, length) : new BodyQueue(this, length);
     this.#waitingSince = host.shared.now;
     tracked.on("finish", onFinish);
     tracked.on("end", onEnd);
