@@ -10,7 +10,7 @@ async function passed(fields: Readonly<Record<string, string>>, until: string): 
   using gateway = await through(gate);
   const stream = gateway.session.request(
     { ":method": "POST", ":path": "/u", "content-length": "4", ...fields },
-    { waitForTrailers: true } as object,
+    { waitForTrailers: true },
   );
   stream.on("error", () => {});
   stream.on("wantTrailers", () => stream.sendTrailers({ "x-sum": "1" }));
