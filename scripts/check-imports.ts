@@ -46,7 +46,7 @@ const PLUGIN_LIST_READERS = ["core/main.ts", "scripts/readme.test.ts"];
 /** A test, a helper of tests (`test-….ts`) or a program that a test starts (`….child.ts`). */
 const isTest = (file: string): boolean =>
   /\.(test|child)\.ts$/.test(file) || (/\/test-[^/]+\.ts$/.test(file) && !file.startsWith("core/testing/"));
-/** What of the contract's insides is for the core: header lists that were checked already, and joined pieces. */
+/** What of the insides of the contract is for the core: copies, checked header lists, joined pieces. */
 const FOR_CORE = ["core/plugin/copy-bytes.ts", "core/plugin/headers.ts", "core/plugin/joint.ts"];
 /** Folders that run on a developer's machine only, where development's packages are. */
 const DEVELOPMENT = ["bench/", "scripts/", "core/e2e/"];
