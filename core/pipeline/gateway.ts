@@ -252,7 +252,11 @@ class HttpGateway implements Gateway, FlightDeck {
     } catch (thrown) {
       fail(flight, SluiceError.from(thrown));
     }
-    return this.#send(flight);
+    try {
+      return await this.#send(flight);
+    } catch (thrown) {
+      return this.#sendInstead(flight, thrown);
+    }
   }
 
   #send(flight: Flight): Sent | Promise<Sent> {

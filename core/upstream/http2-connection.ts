@@ -276,7 +276,8 @@ export class Http2Connection implements PooledConnection, Dialled, WireOwner, Fr
       this.openingFailed(error.cause);
       return;
     }
-    if (code === NO_ERROR && last < MAX_31) {
+    // Once a connection: some servers say the same again when they close it.
+    if (code === NO_ERROR && last < MAX_31 && this.#state === "open") {
       this.#span.ended((last + 1) / 2);
       this.#pool.perConnection = Math.min(this.#pool.perConnection, this.#span.requests);
     }

@@ -273,3 +273,16 @@ test("a GOAWAY that refuses nothing, and then one that names the last stream: no
   expect(await first.raw.over).toBe("fin");
   transport.close();
 });
+
+test("a server that ends one connection in order, and says so twice, may keep the next one as long as it likes", async () => {
+  using upstream = h2Peer({ frame: (session, seen) => void (ends(seen) && answerOk(session, seen.stream)) });
+  const transport = http2({ port: upstream.port });
+  for (let i = 0; i < 8; i++) await transport.request(outbound());
+  const first = await upstream.session(0);
+  first.goaway(15);
+  first.goaway(15);
+  await until(() => transport.connections.open === 0);
+  for (let i = 0; i < 20; i++) expect((await transport.request(outbound())).status).toBe(200);
+  expect(upstream.sessions).toHaveLength(2);
+  transport.close();
+});
