@@ -113,19 +113,32 @@ export interface ExternalPlugin {
 
 export type UpstreamProtocol = "http1" | "http2" | "grpc";
 
+export type BalanceAlgorithm = "round-robin" | "least-request" | "ewma" | "consistent-hash" | "random";
+
 export interface UpstreamConfig {
   readonly name: string;
   readonly kind: "http";
   readonly protocol: UpstreamProtocol;
   readonly targets: readonly TargetConfig[];
-  readonly balance: "round-robin";
+  /** @default "round-robin" */
+  readonly balance: BalanceAlgorithm;
+  /** What of a request `consistent-hash` hashes: the first that is there. @default the client's address */
+  readonly hash: readonly HashKey[];
+  /** Milliseconds over which a target that has come back takes up its share; undefined at once. */
+  readonly slowStart: number | undefined;
+  /** Below this share of targets that may be asked, 0 to 1, all are asked, fit or not. @default 0: never */
+  readonly panicThreshold: number;
   readonly timeouts: UpstreamTimeouts;
   readonly pool: PoolConfig;
+  readonly limits: TargetLimits;
+  readonly dns: DnsConfig;
   readonly tls: UpstreamTlsConfig | undefined;
-  /** Parsed and kept; enforced once health checking is built. */
   readonly health: HealthConfig | undefined;
-  /** Parsed and kept; enforced once retries are built. */
+  readonly outlier: OutlierConfig | undefined;
   readonly retries: RetriesConfig | undefined;
+  readonly hedge: HedgeConfig | undefined;
+  readonly circuitBreaker: CircuitBreakerConfig | undefined;
+  readonly bulkhead: BulkheadConfig | undefined;
   readonly place: Place;
 }
 
@@ -135,7 +148,7 @@ export interface TargetConfig {
   readonly scheme: "http" | "https" | "unix";
   /** An IPv6 address stands without its brackets. `localhost` for `unix:/path` targets. */
   readonly host: string;
-  /** 80 or 443 where the URL has none; 0 for `unix:/path` targets. */
+  /** 80 or 443 where the URL has none; 0 for `unix:/path` and SRV targets. */
   readonly port: number;
   /** For `unix:/path` targets, absolute. */
   readonly socketPath: string | undefined;
@@ -143,7 +156,18 @@ export interface TargetConfig {
   readonly basePath: string;
   /** Above 0. @default 1 */
   readonly weight: number;
+  /** Targets of a higher number are asked only while none of a lower one may be. @default 0 */
+  readonly priority: number;
+  /** Whether `host` names SRV records (RFC 2782): `http+srv://` and `https+srv://`. */
+  readonly srv: boolean;
+  /** An IP address to connect to instead of `host`: one that the name was resolved to. Never written by an operator. */
+  readonly address?: string | undefined;
 }
+
+export type HashKey =
+  | { readonly from: "address" | "host" | "path" }
+  /** `name` is lower-case where it names a header. */
+  | { readonly from: "header" | "cookie" | "query"; readonly name: string };
 
 /** Milliseconds; undefined is no limit. */
 export interface UpstreamTimeouts {
@@ -177,18 +201,128 @@ export interface UpstreamTlsConfig {
   readonly verify: boolean;
 }
 
+/** How requests are bounded before they reach the pool. */
+export interface TargetLimits {
+  /** Requests under way on one target. @default none */
+  readonly requests: number | undefined;
+  /** Requests of the upstream that wait while every target has its full number; above it 503. @default 1024 */
+  readonly queue: number;
+  /** Milliseconds that one of them waits; then 503. @default 1000 */
+  readonly queueTimeout: number;
+}
+
+/** How the names of targets are looked up. */
+export interface DnsConfig {
+  /** `host:port` each; empty is the system's. */
+  readonly servers: readonly string[];
+  /** `auto` is IPv4 where the name has such addresses, else IPv6. @default "auto" */
+  readonly family: "auto" | "ipv4" | "ipv6" | "all";
+  /** `all`: each address is a target of its own; `one`: the name is one target. @default "all" */
+  readonly addresses: "all" | "one";
+  /** Bounds on the records' TTL, milliseconds. @default 1000 and 300000 */
+  readonly minTtl: number;
+  readonly maxTtl: number;
+  /** Milliseconds of one look-up. @default 5000 */
+  readonly timeout: number;
+}
+
+/** Active checks. */
 export interface HealthConfig {
-  readonly path: string | undefined;
-  readonly grpc: boolean;
+  /** What is asked. */
+  readonly kind: "http" | "grpc" | "tcp";
+  /** Of an HTTP check. */
+  readonly path: string;
+  readonly method: "GET" | "HEAD";
+  /** `Host` or `:authority` of the check; undefined is the target's own. */
+  readonly host: string | undefined;
+  readonly headers: readonly (readonly [name: string, value: string])[];
+  /** Statuses that are healthy, ranges inclusive. @default 200 to 299 */
+  readonly statuses: readonly (readonly [from: number, to: number])[];
+  /** Text that a healthy answer's first 64 KiB hold. */
+  readonly body: string | undefined;
+  /** Of a gRPC check (`grpc.health.v1.HealthCheckRequest.service`). @default "" the server as a whole */
+  readonly service: string;
   readonly interval: number;
   readonly timeout: number;
   readonly fall: number;
   readonly rise: number;
 }
 
-export interface RetriesConfig {
-  readonly attempts: number;
+/** Passive ejection of targets that fail. */
+export interface OutlierConfig {
+  /** Failures in a row until a target is left out. @default 5 */
+  readonly consecutiveFailures: number;
+  /** What counts as one, beside a status of `statuses`. @default connect, reset, timeout, 5xx */
   readonly on: readonly string[];
+  /** Milliseconds of the first ejection; the n-th in a row is n times as long. @default 30000 */
+  readonly baseEjection: number;
+  /** @default 300000 */
+  readonly maxEjection: number;
+  /** Share of the targets, 0 to 1, that may be ejected at a time; one may always be, where there are others. @default 0.5 */
+  readonly maxEjected: number;
+}
+
+export interface RetriesConfig {
+  /** All tries, the first included. @default 2 */
+  readonly attempts: number;
+  /** `connect`, `reset`, `timeout`, `5xx`, a status as text, or a gRPC code's name in kebab-case. */
+  readonly on: readonly string[];
+  /** Upper-case. Methods that may be sent again once a byte of them was. @default the idempotent ones (RFC 9110 §9.2.2) */
+  readonly methods: readonly string[];
+  /** Milliseconds of one try until its answer's head. */
+  readonly perTryTimeout: number | undefined;
+  /** Milliseconds before the second try, doubled for each further one, each with full jitter; and the most. @default 25, 250 */
+  readonly backoff: { readonly base: number; readonly max: number };
+  /** Milliseconds of a `Retry-After` that are waited; an answer that asks for more is passed on. @default 1000 */
+  readonly maxRetryAfter: number;
+  /** Bytes of a request body that are kept for another try. @default 65536 */
+  readonly maxBody: number;
+  readonly budget: RetryBudgetConfig;
+}
+
+/** In each window, retries are at most `ratio` of the requests, or `min`, whichever is more. */
+export interface RetryBudgetConfig {
+  /** @default 0.2 */
+  readonly ratio: number;
+  /** @default 10 */
+  readonly min: number;
+  /** Milliseconds. @default 10000 */
+  readonly window: number;
+}
+
+/** A second request for a slow one. */
+export interface HedgeConfig {
+  /** Milliseconds after which it is sent; or the percentile, above 0 and below 1, of the upstream's recent latencies. */
+  readonly after: { readonly ms: number } | { readonly percentile: number };
+  /** Further requests for one. @default 1 */
+  readonly max: number;
+  /** Share of the requests that may be hedged, 0 to 1. @default 0.1 */
+  readonly ratio: number;
+}
+
+/** One of `failureRatio` and `consecutiveFailures` at least. */
+export interface CircuitBreakerConfig {
+  /** Opens at this share of failures or more, 0 to 1. */
+  readonly failureRatio: number | undefined;
+  /** Requests in the window below which the ratio says nothing. @default 20 */
+  readonly minRequests: number;
+  /** Milliseconds. @default 10000 */
+  readonly window: number;
+  /** Opens after as many failures in a row. */
+  readonly consecutiveFailures: number | undefined;
+  /** Milliseconds until it is half open. @default 5000 */
+  readonly openFor: number;
+  /** Requests that a half-open breaker lets through; all must succeed. @default 1 */
+  readonly halfOpenRequests: number;
+}
+
+export interface BulkheadConfig {
+  /** Requests under way at a time. */
+  readonly concurrency: number;
+  /** Requests that wait for their turn. @default 0 */
+  readonly queue: number;
+  /** Milliseconds that one of them waits. @default 1000 */
+  readonly queueTimeout: number;
 }
 
 /** The fields of a route's `match`; each must hold. */
