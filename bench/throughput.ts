@@ -7,13 +7,13 @@
  *
  * Needs dist/sluice, nginx, haproxy and wrk. All of them share this machine's cores.
  */
-import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import { parseArgs } from "node:util";
 import { startHaproxy, startNginx } from "../core/e2e/daemon.ts";
 import { accepting, freePort } from "../core/e2e/free-port.ts";
 import { ROOT } from "../core/e2e/paths.ts";
 import { temporaryDir } from "../core/testing/temporary-dir.ts";
+import { median, type Run, runWrk } from "./measure.ts";
 
 const { values: options, positionals } = parseArgs({
   allowPositionals: true,
@@ -31,12 +31,6 @@ interface Contender {
   readonly name: string;
   readonly port: number;
   readonly pid: number;
-}
-
-interface Run {
-  readonly perSecond: number;
-  /** Microseconds of CPU time, user and system, a request. */
-  readonly cpu: number;
 }
 
 using dir = temporaryDir();
@@ -109,26 +103,8 @@ for (const [name, binary] of [...builds, ["sluice", join(ROOT, "dist/sluice")] a
   await addSluice(`${name}, access log`, binary, true);
 }
 
-/** CPU seconds of a process: user and system, all threads. */
-function cpuSeconds(pid: number): number {
-  const fields = readFileSync(`/proc/${pid}/stat`, "utf8").split(") ")[1]!.split(" ");
-  return (Number(fields[11]) + Number(fields[12])) / 100;
-}
-
-async function run({ name, port, pid }: Contender, connections: number, time: number): Promise<Run> {
-  const before = cpuSeconds(pid);
-  const url = `http://127.0.0.1:${port}/`;
-  const wrk = Bun.spawn(["wrk", "-t1", `-c${connections}`, `-d${time}s`, url], { stdout: "pipe" });
-  const said = await new Response(wrk.stdout).text();
-  const cpu = cpuSeconds(pid) - before;
-  const requests = Number(/(\d+) requests in/.exec(said)?.[1] ?? 0);
-  const wrong = /Non-2xx.*|Socket errors.*/.exec(said)?.[0];
-  if (requests === 0 || wrong !== undefined) throw new Error(`${name} at ${connections}: ${wrong ?? said}`);
-  return { perSecond: requests / time, cpu: (cpu * 1e6) / requests };
-}
-
-function median(values: readonly number[]): number {
-  return values.toSorted((a, b) => a - b)[values.length >> 1] ?? Number.NaN;
+function run({ port, pid }: Contender, connections: number, time: number): Promise<Run> {
+  return runWrk({ url: `http://127.0.0.1:${port}/`, pid, connections, seconds: time });
 }
 
 for (const connections of counts) {

@@ -3,7 +3,7 @@ import fc from "fast-check";
 import { formatAddress, isLoopback, parseAddress } from "./address.ts";
 import { normalHostPattern } from "./host-name.ts";
 import { parseNetwork } from "./network.ts";
-import { parseTarget } from "./target-url.ts";
+import { parseTarget } from "./upstream/target-url.ts";
 
 describe("addresses", () => {
   test.each([
@@ -53,13 +53,18 @@ describe("addresses", () => {
 });
 
 describe("targets", () => {
-  const plain = { scheme: "http", port: 80, socketPath: undefined, basePath: "" };
+  const plain = { scheme: "http", port: 80, socketPath: undefined, basePath: "", srv: false };
 
   test.each([
     ["http://127.0.0.1:9000", { ...plain, host: "127.0.0.1", port: 9000 }],
     ["https://example.com", { ...plain, scheme: "https", host: "example.com", port: 443 }],
     ["http://[::1]:9000/base/", { ...plain, host: "::1", port: 9000, basePath: "/base" }],
     ["http://a_b/v1/%7Ex", { ...plain, host: "a_b", basePath: "/v1/%7Ex" }],
+    [
+      "http+srv://_http._tcp.api.internal/base",
+      { ...plain, host: "_http._tcp.api.internal", port: 0, basePath: "/base", srv: true },
+    ],
+    ["https+srv://_x", { ...plain, scheme: "https", host: "_x", port: 0, srv: true }],
     [
       "unix:./app.sock",
       { ...plain, scheme: "unix", host: "localhost", port: 0, socketPath: "/etc/app.sock" },

@@ -15,9 +15,12 @@ const accepts = (yaml: string): boolean => validate(parse(yaml));
 const EXAMPLES = join(import.meta.dir, "examples");
 const BROKEN = join(import.meta.dir, "broken");
 
-test.each(["proxy.yaml", "behind-haproxy.yaml", "plugin.yaml"])("accepts the example %s", (name) => {
-  expect(accepts(readFileSync(join(EXAMPLES, name), "utf8"))).toBe(true);
-});
+test.each(["proxy.yaml", "behind-haproxy.yaml", "plugin.yaml", "upstreams.yaml"])(
+  "accepts the example %s",
+  (name) => {
+    expect(accepts(readFileSync(join(EXAMPLES, name), "utf8"))).toBe(true);
+  },
+);
 
 test.each(["cache.yaml", "edge.yaml", "inference.yaml", "llm.yaml"])(
   "refuses the example %s for what is not built",
@@ -35,7 +38,7 @@ test.each(readdirSync(join(BROKEN, "suspicious")).filter((name) => name.endsWith
 
 /** Wrong in shape, as far as one value alone can tell. */
 const SHAPE =
-  /^(top-(un|work|tele|prices|version-w|shutdown-timeout-(number|text|list))|listener-(unknown|limits|protocols|probes)|listeners-|admin-(token|nothing)|log-|plugin-not|upstream-(url|without|targets|kind|protocol|balance|timeouts|pool|retries|planned|target-weight|health-grpc)|upstreams-|pipelines-|pipeline-not|step-(planned|keys|without|options-(unknown|wrong))|steps-|route-(not|unknown-key|name\.)|routes-(empty|mapping)|match-(path-(slash|query|list)|unknown|query|header\.)|respond-(status|body-number)|redirect-)/;
+  /^(top-(un|work|tele|prices|version-w|shutdown-timeout-(number|text|list))|listener-(unknown|limits|protocols|probes)|listeners-|admin-(token|nothing)|log-|plugin-not|upstream-(url|without|targets|kind|protocol|balance|timeouts|pool|api-key|target-(weight|records|priority)|hash|shares|slow|limits|bulkhead|dns\.|health-(false|grpc-values|request|status|values)|outlier(-on)?\.|retries(-values|-grpc-code-form)?\.|hedge|circuit-breaker(-key)?\.)|upstreams-|pipelines-|pipeline-not|step-(planned|keys|without|options-(unknown|wrong))|steps-|route-(not|unknown-key|name\.)|routes-(empty|mapping)|match-(path-(slash|query|list)|unknown|query|header\.)|respond-(status|body-number)|redirect-)/;
 
 test.each(readdirSync(BROKEN).filter((name) => SHAPE.test(name)))("refuses %s", (name) => {
   expect(accepts(readFileSync(join(BROKEN, name), "utf8"))).toBe(false);
@@ -48,7 +51,7 @@ shutdown_timeout: "\${GRACE:-5s}"
 admin: { address: "\${ADMIN}", token: "\${file:/run/token}" }
 log: { level: "\${LEVEL:-info}", access: "\${ACCESS}" }
 listeners: [{ address: "127.0.0.1:\${PORT}", proxy_protocol: "\${PROXY}", limits: { header_count: "\${N}", body: "\${SIZE}" } }]
-upstreams: { web: { protocol: "\${P}", targets: [{ url: "\${URL}", weight: "\${W}" }], pool: { max_connections: "\${N}" } } }
+upstreams: { web: { protocol: "\${P}", targets: [{ url: "\${URL}", weight: "\${W}" }], pool: { max_connections: "\${N}" }, panic_threshold: "\${S}", hash: [{ cookie: "\${C}" }], health: { tcp: "\${T}" }, hedge: { after: "\${A}", ratio: "\${S}" } } }
 routes: [{ respond: { status: "\${STATUS}" } }, { redirect: { to: "\${TO}", status: "\${STATUS}" } }]
 pipelines: { edge: [{ headers: {}, on_error: "\${ON_ERROR}", timeout: "\${T}" }] }
 `;

@@ -6,7 +6,7 @@ import { UNAVAILABLE } from "./scalar.ts";
 import { GENERAL } from "./schema-general.ts";
 import { listenerSchema } from "./schema-listener.ts";
 import { routeSchema } from "./schema-route.ts";
-import { upstreamSchema } from "./schema-upstream.ts";
+import { upstreamSchema } from "./upstream/upstream.ts";
 import { stepShape } from "./steps.ts";
 import { filePath, text } from "./values.ts";
 

@@ -27,12 +27,15 @@ test("the token is masked, and the rest reads like the YAML with its defaults", 
   expect(JSON.stringify(plain)).not.toContain("test-admin-token");
 });
 
-test("what it answers is itself a valid configuration of the same meaning", async () => {
-  const { config } = await checkFile(join(EXAMPLES, "behind-haproxy.yaml"), EXAMPLES);
-  const { lines, config: again } = await check(stringify(maskedConfig(config!)));
-  expect(lines).toEqual([]);
-  expect(maskedConfig(again!)).toEqual(maskedConfig(config!));
-});
+test.each(["behind-haproxy.yaml", "upstreams.yaml"])(
+  "of %s it answers one that means the same",
+  async (name) => {
+    const { config } = await checkFile(join(EXAMPLES, name), EXAMPLES);
+    const { lines, config: again } = await check(stringify(maskedConfig(config!)));
+    expect(lines).toEqual([]);
+    expect(maskedConfig(again!)).toEqual(maskedConfig(config!));
+  },
+);
 
 test("no secret is left, wherever it went", async () => {
   const options = z.strictObject({

@@ -1,8 +1,9 @@
 import { formatAddress } from "./address.ts";
 import { formatDuration } from "./durations.ts";
 import { isPlain } from "./freeze.ts";
+import type { Path } from "./node.ts";
 import { secretTexts } from "./secret-values.ts";
-import { isSecretKey, MASK, maskUserInfo } from "./secrets.ts";
+import { isSecretPath, MASK, maskUserInfo } from "./secrets.ts";
 import { formatSize } from "./sizes.ts";
 import type {
   ConditionConfig,
@@ -12,8 +13,8 @@ import type {
   MatchConfig,
   RouteConfig,
   StepConfig,
-  UpstreamConfig,
 } from "./types.ts";
+import { plainUpstream } from "./upstream/upstream.ts";
 
 type Plain = Record<string, unknown>;
 
@@ -38,7 +39,7 @@ export function maskedConfig(config: Config): object {
     log: config.log,
     shutdown_timeout: formatDuration(config.shutdownTimeout),
     plugins: Object.fromEntries(config.plugins.map(({ name, source }) => [name, source])),
-    upstreams: Object.fromEntries(config.upstreams.map((one) => [one.name, upstream(one)])),
+    upstreams: Object.fromEntries(config.upstreams.map((one) => [one.name, plainUpstream(one)])),
     routes: config.routes.map(route),
   };
   return new Masker(secretTexts(config)).mask(plain) as object;
@@ -89,54 +90,6 @@ function limitsOf(limits: Limits): Plain {
     tunnel_timeout: formatDuration(limits.tunnelTimeout),
     connections: limits.connections,
     connections_per_address: limits.connectionsPerAddress,
-  };
-}
-
-function upstream({
-  kind,
-  protocol,
-  targets,
-  balance,
-  timeouts,
-  pool,
-  tls,
-  health,
-  retries,
-}: UpstreamConfig): Plain {
-  const orNone = (value: number | undefined): string =>
-    value === undefined ? "none" : formatDuration(value);
-  return {
-    kind,
-    protocol,
-    targets: targets.map(({ url, weight }) => ({ url, weight })),
-    balance,
-    timeouts: {
-      connect: orNone(timeouts.connect),
-      first_byte: orNone(timeouts.firstByte),
-      idle: orNone(timeouts.idle),
-      request: orNone(timeouts.request),
-    },
-    pool: {
-      max_connections: pool.maxConnections,
-      idle_timeout: formatDuration(pool.idleTimeout),
-      max_age: orNone(pool.maxAge),
-      max_pending: pool.maxPending,
-    },
-    tls:
-      tls === undefined
-        ? undefined
-        : { ca: tls.ca, cert: tls.cert, key: tls.key, server_name: tls.serverName, verify: tls.verify },
-    health:
-      health === undefined
-        ? undefined
-        : {
-            path: health.path,
-            interval: formatDuration(health.interval),
-            timeout: formatDuration(health.timeout),
-            fall: health.fall,
-            rise: health.rise,
-          },
-    retries,
   };
 }
 
@@ -200,23 +153,25 @@ class Masker {
     this.#findable = this.#secrets.filter((secret) => secret.length > 3);
   }
 
-  mask(value: unknown, secret = false, depth = 0): unknown {
+  mask(value: unknown, path: Path = []): unknown {
+    const secret = isSecretPath(path);
     if (typeof value === "string") return secret || this.#holdsSecret(value) ? MASK : maskUserInfo(value);
     if (typeof value === "number" || typeof value === "bigint") return secret ? MASK : Number(value);
     if (value === null || typeof value === "boolean") return value;
     if (typeof value !== "object") return undefined;
-    if (depth > MAX_DEPTH) return "…";
-    if (Array.isArray(value)) return value.map((item) => this.mask(item, secret, depth + 1) ?? null);
-    if (value instanceof Set) return [...value].map((item) => this.mask(item, secret, depth + 1) ?? null);
+    if (path.length > MAX_DEPTH) return "…";
+    if (Array.isArray(value)) return value.map((item, index) => this.mask(item, [...path, index]) ?? null);
+    if (value instanceof Set)
+      return [...value].map((item, index) => this.mask(item, [...path, index]) ?? null);
     if (value instanceof Date) return value.toISOString();
     // What a plugin's schema made of its options may be anything; its inside is its own.
     if (!(value instanceof Map) && !isPlain(value))
-      return this.mask(value instanceof RegExp ? value.source : `(${nameOf(value)})`, secret);
+      return this.mask(value instanceof RegExp ? value.source : `(${nameOf(value)})`, path);
     const entries = value instanceof Map ? [...value.entries()] : Object.entries(value);
     const copy: Plain = {};
     for (const [name, below] of entries) {
       const key = String(name);
-      const masked = this.mask(below, secret || isSecretKey(key), depth + 1);
+      const masked = this.mask(below, [...path, key]);
       if (masked !== undefined) copy[key] = masked;
     }
     return copy;

@@ -21,7 +21,8 @@ const host = () =>
     return typeof normal === "string" ? new Refused({ because: normal }) : normal.host;
   });
 
-const method = () =>
+/** A method, in upper case. */
+export const method = () =>
   scalar("a method such as GET", { type: "string", pattern: TOKEN.source }, (value) =>
     typeof value === "string" && TOKEN.test(value) ? value.toUpperCase() : new Refused(),
   );
@@ -128,8 +129,8 @@ function checkFieldCase(map: ConfigNode | undefined, path: Path, problems: Probl
 
 const METHODS = ["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "TRACE", "CONNECT"];
 
-// Any token is a method (RFC 9110 §16.1), so a slip is worth a warning and no more.
-function checkMethods(node: ConfigNode | undefined, path: Path, problems: Problems): void {
+/** Warns of slips: any token is a method (RFC 9110 §16.1), so that none is an error. */
+export function checkMethods(node: ConfigNode | undefined, path: Path, problems: Problems): void {
   const listed: [ConfigNode, Path][] =
     node?.kind === "sequence"
       ? itemsOf(node).map((item, index) => [item, [...path, index]])

@@ -14,7 +14,12 @@ export function isSecretKey(name: string): boolean {
 
 /** Whether the value at `path` is a secret, or is a part of one. */
 export function isSecretPath(path: Path): boolean {
-  return path.some((part) => typeof part === "string" && isSecretKey(part));
+  return !isCookieName(path) && path.some((part) => typeof part === "string" && isSecretKey(part));
+}
+
+/** `upstreams.NAME.hash` names the cookie that is hashed, and holds none. */
+function isCookieName(path: Path): boolean {
+  return path[0] === "upstreams" && path[2] === "hash" && path.at(-1) === "cookie";
 }
 
 /** The user information of every URL in a text, masked: `redis://***@host`. */

@@ -252,7 +252,7 @@ export interface HealthConfig {
 export interface OutlierConfig {
   /** Failures in a row until a target is left out. @default 5 */
   readonly consecutiveFailures: number;
-  /** What counts as one, beside a status of `statuses`. @default connect, reset, timeout, 5xx */
+  /** What counts as one, in the words of `RetriesConfig.on`. @default connect, reset, timeout, 5xx */
   readonly on: readonly string[];
   /** Milliseconds of the first ejection; the n-th in a row is n times as long. @default 30000 */
   readonly baseEjection: number;
@@ -298,6 +298,8 @@ export interface HedgeConfig {
   readonly max: number;
   /** Share of the requests that may be hedged, 0 to 1. @default 0.1 */
   readonly ratio: number;
+  /** Upper-case. Methods of requests that may be hedged. @default the idempotent ones (RFC 9110 §9.2.2) */
+  readonly methods: readonly string[];
 }
 
 /** One of `failureRatio` and `consecutiveFailures` at least. */

@@ -23,7 +23,7 @@ import { type ReadRoute, RouteReader } from "./read-route.ts";
 import type { PluginRegistry } from "./registry.ts";
 import { GENERAL, readAdmin, readLog, readTrustedProxies } from "./schema-general.ts";
 import { defaultListener, readListener } from "./schema-listener.ts";
-import { readUpstream } from "./schema-upstream.ts";
+import { readUpstream } from "./upstream/upstream.ts";
 import type { Scope } from "./scope.ts";
 import { rememberSecrets } from "./secret-values.ts";
 import { describe } from "./secrets.ts";

@@ -5,6 +5,7 @@ import { DURATION_EXPECTED, DURATION_PATTERN, isTooLong, parseDuration } from ".
 import { FIELD_VALUE, ITEM_NAME, ITEM_NAME_EXPECTED } from "./names.ts";
 import { NETWORK_EXPECTED, parseNetwork } from "./network.ts";
 import { Refused, refusalParams, scalar } from "./scalar.ts";
+import { parseShare, SHARE_EXPECTED, SHARE_PATTERN } from "./shares.ts";
 import { meantSize, parseSize, SIZE_EXPECTED, SIZE_PATTERN } from "./sizes.ts";
 
 /** Milliseconds, above 0. */
@@ -43,6 +44,23 @@ export function size() {
     if (bytes === 0) return new Refused({ because: "it must be more than nothing" });
     const suggestion = typeof value === "string" ? meantSize(value) : undefined;
     return bytes ?? new Refused(suggestion === undefined ? {} : { suggestion });
+  });
+}
+
+/** A share of a whole, from 0 to 1. `zero` says whether it may be nothing. */
+export function share(zero: "allowed" | "refused" = "allowed") {
+  const least = zero === "allowed" ? { minimum: 0 } : { exclusiveMinimum: 0 };
+  const number = { type: "number", ...least, maximum: 1 };
+  const schema = { anyOf: [number, { type: "string", pattern: SHARE_PATTERN }] };
+  return scalar(SHARE_EXPECTED, schema, (value) => {
+    if (typeof value === "boolean") return new Refused();
+    const parsed = parseShare(value);
+    if (parsed === 0 && zero === "refused") return new Refused({ because: "it must be more than nothing" });
+    if (parsed !== undefined) return parsed;
+    // 50 is meant as a percentage; as a share it would be fifty times the whole.
+    if (Number(value) > 1 && Number(value) <= 100) return new Refused({ suggestion: `${value}%` });
+    const quoted = typeof value === "string" && parseShare(Number(value || NaN)) !== undefined;
+    return new Refused(quoted ? { because: "a number stands without quotes" } : {});
   });
 }
 

@@ -15,7 +15,7 @@ export const SUSPICIOUS = join(BROKEN, "suspicious");
 export const EXAMPLES = join(CONFIG, "examples");
 
 /** Examples that this version runs. */
-export const GOOD_EXAMPLES = ["proxy.yaml", "behind-haproxy.yaml", "plugin.yaml"];
+export const GOOD_EXAMPLES = ["proxy.yaml", "behind-haproxy.yaml", "plugin.yaml", "upstreams.yaml"];
 /** Examples that use what this version refuses as not available. */
 export const PLANNED_EXAMPLES = ["cache.yaml", "edge.yaml", "inference.yaml", "llm.yaml"];
 

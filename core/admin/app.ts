@@ -34,6 +34,15 @@ export function createAdminApp(source: AdminSource): Hono<AdminEnv> {
   app.get("/config", (c) => c.json(source.config()));
   app.get("/routes", (c) => c.json({ routes: source.routes() }));
   app.get("/upstreams", (c) => c.json({ upstreams: source.upstreams() }));
+  const drainPath = "/upstreams/:upstream/targets/:target/drain";
+  const drain = (c: Context<AdminEnv>, drained: boolean): Response => {
+    const { upstream = "", target = "" } = c.req.param() as Record<string, string | undefined>;
+    const now = source.drain(upstream, target, drained);
+    if (now !== undefined) return c.json(now);
+    return refuse(c, 404, "not_found", "there is no such target; GET /upstreams lists them, escape / as %2F");
+  };
+  app.post(drainPath, (c) => drain(c, true));
+  app.delete(drainPath, (c) => drain(c, false));
   app.get("/metrics", async (c) =>
     c.body(await source.metricsText(), 200, { "content-type": source.metricsContentType }),
   );
@@ -54,7 +63,7 @@ export function createAdminApp(source: AdminSource): Hono<AdminEnv> {
 
   const allowed = methodsByPath(app);
   app.notFound((c) => {
-    const allow = allowed.get(c.req.path);
+    const allow = allowed.find(({ pattern }) => pattern.test(c.req.path))?.allow;
     if (allow === undefined) return refuse(c, 404, "not_found", "the admin API has no such path");
     c.header("allow", allow);
     return refuse(c, 405, "method_not_allowed", `this path takes ${allow}`);
@@ -64,7 +73,7 @@ export function createAdminApp(source: AdminSource): Hono<AdminEnv> {
 }
 
 /** `Allow` of every path that the app serves. */
-function methodsByPath(app: Hono<AdminEnv>): ReadonlyMap<string, string> {
+function methodsByPath(app: Hono<AdminEnv>): readonly { readonly pattern: RegExp; readonly allow: string }[] {
   const all = new Map<string, string>();
   for (const { path, method } of app.routes) {
     // The middleware that stands above every path.
@@ -74,7 +83,10 @@ function methodsByPath(app: Hono<AdminEnv>): ReadonlyMap<string, string> {
     const known = all.get(path);
     all.set(path, known === undefined ? named : `${known}, ${named}`);
   }
-  return all;
+  return [...all].map(([path, allow]) => ({
+    pattern: new RegExp(`^${path.replaceAll(/:[^/]+/g, "[^/]+")}$`),
+    allow,
+  }));
 }
 
 function refusalOf(c: Context<AdminEnv>, token: string | undefined): Response | undefined {

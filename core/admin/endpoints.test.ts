@@ -74,6 +74,7 @@ test("other methods are told which ones there are; other paths do not exist", as
     ["HEAD", "/config/reload", "POST"],
     ["DELETE", "/log-level", "GET, HEAD, PATCH"],
     ["OPTIONS", "/config", "GET, HEAD"],
+    ["GET", "/upstreams/app/targets/127.0.0.1:1/drain", "POST, DELETE"],
   ];
   for (const [method, path, allow] of cases) {
     const answer = await gateway.ask(path, { method, headers: AUTH });
@@ -132,14 +133,36 @@ test("/routes and /upstreams are what requests meet", async () => {
   expect(await get(gateway, "/upstreams")).toEqual({
     upstreams: [
       {
-        ...{ name: "app", protocol: "http1" },
-        targets: [
-          { url: "http://127.0.0.1:1", weight: 3, healthy: true, in_flight: 0 },
-          { url: "http://127.0.0.1:2", weight: 1, healthy: true, in_flight: 0 },
-        ],
+        ...{ name: "app", protocol: "http1", balance: "round-robin", panic: false, queued: 0 },
+        ...{ circuit: null, bulkhead: null, retries: null },
+        targets: [target("http://127.0.0.1:1", 3), target("http://127.0.0.1:2", 1)],
       },
     ],
   });
+});
+
+function target(url: string, weight: number): object {
+  return {
+    ...{ url, weight, priority: 0, status: "available", reason: "", healthy: true, available: true },
+    ...{ in_flight: 0, latency_ms: 0, answers: 0, failures: 0, ejections: 0 },
+    connections: { open: 0, idle: 0 },
+  };
+}
+
+test("a target is drained, and taken in again", async () => {
+  await using gateway = await start();
+  const drain = async (method: string, name: string, headers: Record<string, string> = AUTH) => {
+    const answer = await gateway.ask(`/upstreams/app/targets/${name}/drain`, { method, headers });
+    return [answer.status, ((await answer.json()) as { status?: string }).status];
+  };
+  expect(await drain("POST", encodeURIComponent("http://127.0.0.1:1"))).toEqual([200, "draining"]);
+  expect(await get(gateway, "/upstreams")).toMatchObject({
+    upstreams: [{ targets: [{ status: "draining", available: false }, { status: "available" }] }],
+  });
+  expect(await drain("POST", "127.0.0.1:1")).toEqual([200, "draining"]);
+  expect(await drain("DELETE", "127.0.0.1:1")).toEqual([200, "available"]);
+  expect(await drain("POST", "127.0.0.1:9")).toEqual([404, undefined]);
+  expect(await drain("POST", "127.0.0.1:1", {})).toEqual([401, undefined]);
 });
 
 test("/health says what runs, since when, where, and how the last reload went", async () => {

@@ -21,6 +21,11 @@ export interface AdminSource {
   config(): object;
   routes(): readonly object[];
   upstreams(): readonly object[];
+  /**
+   * Sends a target no new requests any more, or sends it some again.
+   * @param target its URL, or the host and port of it. @returns the target as it is now; undefined for an unknown one
+   */
+  drain(upstream: string, target: string, drained: boolean): object | undefined;
   reload(): Promise<ReloadResult>;
   readonly logLevel: string;
   /** False for a level that does not exist. */

@@ -49,6 +49,7 @@ test("the good examples are valid", () => {
     { code: 0, stdout: "proxy.yaml: valid (1 listener, 4 routes, 3 upstreams)\n", stderr: "" },
     { code: 0, stdout: "behind-haproxy.yaml: valid (1 listener, 2 routes, 2 upstreams)\n", stderr: "" },
     { code: 0, stdout: "plugin.yaml: valid (1 listener, 1 route, 1 upstream)\n", stderr: "" },
+    { code: 0, stdout: "upstreams.yaml: valid (1 listener, 4 routes, 4 upstreams)\n", stderr: "" },
   ]);
 });
 

@@ -2,6 +2,11 @@ import { HeaderList, type PolledBody, type SluiceError } from "sluice/plugin";
 
 /** Who is told that an answer's body is over: read to its end, failed, or left by its reader. */
 export interface BodyOwner {
+  /** Read to its end. */
+  ended(trailers: HeaderList | undefined): void;
+  /** It has failed. */
+  brokeOff(error: unknown): void;
+  /** It was left by its reader. */
   finish(): void;
   /** Somebody waits for the next chunk. Answers what to call when it is here, where that is to be known. */
   waits(): (() => void) | undefined;
@@ -48,7 +53,7 @@ export class AnswerBody implements PolledBody {
     try {
       next = this.#inner.read();
     } catch (error) {
-      this.#owner.finish();
+      this.#owner.brokeOff(error);
       throw error;
     }
     if (!(next instanceof Promise)) {
@@ -68,7 +73,7 @@ export class AnswerBody implements PolledBody {
     try {
       next = this.#inner.poll();
     } catch (error) {
-      this.#owner.finish();
+      this.#owner.brokeOff(error);
       throw error;
     }
     if (next === null) this.#finished();
@@ -98,14 +103,14 @@ export class AnswerBody implements PolledBody {
   }
 
   #finished(): void {
-    this.#owner.finish();
+    this.#owner.ended(this.#inner.trailers);
     if (this.#ends && this.#trailers === undefined && this.#inner.trailers?.has("grpc-status") !== true)
       this.#cutShort(this.#owner.statusMissing());
   }
 
   #failed(error: unknown): null {
     if (this.#overdue !== undefined) return this.#cutShort(this.#overdue);
-    this.#owner.finish();
+    this.#owner.brokeOff(error);
     throw error;
   }
 

@@ -3,7 +3,9 @@ import type { UpstreamTimeouts } from "../../config/types.ts";
 import type { UpgradeOffer } from "../listener/inbound.ts";
 import type { DeadlineSweep, Swept } from "../pipeline/deadline-sweep.ts";
 import type { GatewayExchange } from "../pipeline/types.ts";
-import type { Cancellable, OutboundRequest, Progress, Target } from "../upstream/index.ts";
+import type { Permit } from "../policies/index.ts";
+import { failureMatcher } from "../upstream/failure-class.ts";
+import type { Cancellable, OutboundRequest, Progress, Target, Upstream } from "../upstream/index.ts";
 import type { AnswerBody } from "./answer-body.ts";
 import { authorityOf, type HeaderRules } from "./header-rules.ts";
 
@@ -11,6 +13,14 @@ import { authorityOf, type HeaderRules } from "./header-rules.ts";
 export interface AttemptDeps {
   readonly rules: Pick<HeaderRules, "inform">;
   readonly sweep: DeadlineSweep;
+}
+
+/** When it has to be over. */
+export interface AttemptLimits {
+  /** The whole exchange; monotonic milliseconds, `Infinity` for none. */
+  readonly expiresAt: number;
+  /** This try, until its answer's head; likewise. */
+  readonly headBy: number;
 }
 
 /**
@@ -34,27 +44,35 @@ export class Attempt implements OutboundRequest, Progress, Swept {
   answer: AnswerBody | undefined;
   /** Why it was ended before its time; decides over whatever the transport says then. */
   overdue: SluiceError | undefined;
+  /** The circuit breaker's, where there is one. */
+  permit: Permit | undefined;
+  /** Runs when it is over. */
+  whenOver: (() => void) | undefined;
+  readonly to: Target;
   readonly #x: GatewayExchange;
   readonly #deps: AttemptDeps;
-  readonly #to: Target;
-  readonly #expiresAt: number;
+  readonly #upstream: Upstream;
+  readonly #limits: AttemptLimits;
   #call: Cancellable | undefined;
   #timed: boolean;
+  #headHere = false;
+  #judged = false;
   #over = false;
 
   /**
    * The target counts it from here on.
    * @param headers for the upstream.
+   * @param body of the request.
    * @param upgrade that is passed on; undefined for none.
-   * @param expiresAt monotonic milliseconds by which `timeouts.request` wants it to be over; `Infinity` for none.
    */
   constructor(
     x: GatewayExchange,
+    upstream: Upstream,
     to: Target,
-    timeouts: UpstreamTimeouts,
     headers: HeaderList,
+    body: Body | null,
     upgrade: UpgradeOffer | undefined,
-    expiresAt: number,
+    limits: AttemptLimits,
     deps: AttemptDeps,
   ) {
     const { request } = x;
@@ -65,16 +83,17 @@ export class Attempt implements OutboundRequest, Progress, Swept {
     this.authority = authorityOf(request) || authorityOfTarget(config.url);
     this.scheme = config.scheme === "https" ? "https" : "http";
     this.headers = headers;
-    this.body = request.body;
+    this.body = body;
     this.upgrade = upgrade;
-    this.timeouts = timeouts;
+    this.timeouts = upstream.config.timeouts;
+    this.to = to;
     this.#x = x;
-    this.#to = to;
-    this.#expiresAt = expiresAt;
+    this.#upstream = upstream;
+    this.#limits = limits;
     this.#deps = deps;
     x.departed = true;
     to.acquire();
-    this.#timed = expiresAt !== Number.POSITIVE_INFINITY;
+    this.#timed = Math.min(limits.expiresAt, limits.headBy) !== Number.POSITIVE_INFINITY;
     if (this.#timed) deps.sweep.add(this);
   }
 
@@ -106,8 +125,9 @@ export class Attempt implements OutboundRequest, Progress, Swept {
   }
 
   checkDeadline(now: number): void {
-    if (now < this.#expiresAt || this.overdue !== undefined) return;
-    this.#expire(tookTooLong());
+    if (this.overdue !== undefined) return;
+    if (now >= this.#limits.expiresAt) this.#expire(tookTooLong());
+    else if (!this.#headHere && now >= this.#limits.headBy) this.#expire(tryTookTooLong());
   }
 
   /** Somebody waits for the answer's body: a step that reads it, whose time that is not. */
@@ -130,12 +150,84 @@ export class Attempt implements OutboundRequest, Progress, Swept {
     this.#timed = false;
   }
 
+  /** Another try of the same request was faster. */
+  giveUp(reason: SluiceError): void {
+    this.overdue = reason;
+    this.#call?.cancelled(reason);
+  }
+
+  /** Its answer's head is here, after `waited` milliseconds. @param headers of the answer. */
+  answered(status: number, headers: HeaderList, body: boolean, now: number, waited: number): void {
+    this.#headHere = true;
+    const { state } = this.to;
+    // A refusal may come faster than any work is done: nobody is drawn by that.
+    if (status < 500 || waited > state.latency.at(now)) state.latency.observe(waited, now);
+    state.reached();
+    this.#upstream.policies.latencies?.observe(waited);
+    // What a gRPC call has come to stands in its trailers.
+    const grpc = this.#x.protocol === "grpc" && status === 200;
+    if (!grpc) this.#judge(status, undefined);
+    else if (!body) this.#judge(status, grpcStatusOf(headers));
+  }
+
+  /**
+   * It came to nothing after `waited` milliseconds.
+   * @param reason the failure class, where the upstream has failed; undefined where not.
+   */
+  failed(reason: string | undefined, now: number, waited: number): void {
+    const { latency } = this.to.state;
+    // As long as that, at least, an answer would have taken.
+    if (this.sent && waited > latency.at(now)) latency.observe(waited, now);
+    if (reason !== undefined) {
+      this.#upstream.failed(this.to, reason);
+      this.#decide(false);
+    }
+    this.finish();
+  }
+
+  /** The answer's body has come to its end, perhaps with trailers. */
+  ended(trailers: HeaderList | undefined): void {
+    if (this.#x.protocol === "grpc" && !this.#judged) this.#judge(200, grpcStatusOf(trailers));
+    this.finish();
+  }
+
+  /** The answer's body has broken off. */
+  brokeOff(error: unknown): void {
+    if (error instanceof SluiceError && error.owner === "upstream") {
+      this.#upstream.failed(this.to, error.reason);
+      this.#decide(false);
+    }
+    this.finish();
+  }
+
   /** The target counts it no longer. Idempotent. */
   finish(): void {
     if (this.#over) return;
     this.#over = true;
-    this.#to.release();
+    const { permit } = this;
+    if (permit !== undefined) {
+      this.permit = undefined;
+      this.#upstream.policies.breaker?.abandoned(permit);
+    }
+    this.to.release();
     if (this.#timed) this.#deps.sweep.remove(this);
+    this.whenOver?.();
+  }
+
+  #judge(status: number, grpcStatus: number | undefined): void {
+    this.#judged = true;
+    this.#upstream.answered(this.to, status, grpcStatus);
+    if (this.permit !== undefined) this.#decide(!SERVER_FAULT.answered(status, grpcStatus));
+  }
+
+  /** Tells the circuit breaker, once. */
+  #decide(good: boolean): void {
+    const { permit } = this;
+    const { breaker } = this.#upstream.policies;
+    if (permit === undefined || breaker === undefined) return;
+    this.permit = undefined;
+    if (good) breaker.succeeded(permit);
+    else breaker.failed(permit);
   }
 
   #expire(overdue: SluiceError): void {
@@ -150,9 +242,24 @@ export class Attempt implements OutboundRequest, Progress, Swept {
   }
 }
 
+/** What a circuit breaker takes for a failure of an answer. */
+const SERVER_FAULT = failureMatcher(["5xx"]);
+
+/** UNKNOWN where there is none, as gRPC's clients have it. */
+function grpcStatusOf(headers: HeaderList | undefined): number {
+  const value = headers?.get("grpc-status");
+  return value !== undefined && /^\d{1,3}$/.test(value) ? Number(value) : 2;
+}
+
 function tookTooLong(): SluiceError {
   return new SluiceError("upstream_timeout", "the whole exchange took too long", {
     reason: "timeout.request",
+  });
+}
+
+function tryTookTooLong(): SluiceError {
+  return new SluiceError("upstream_timeout", "the upstream did not begin its answer in the time of a try", {
+    reason: "timeout.try",
   });
 }
 

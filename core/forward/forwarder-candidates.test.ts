@@ -18,6 +18,7 @@ test("one that cannot be reached is followed by the next, with the whole body", 
   expect(x.record).toMatchObject({ upstream: "second", target: second.url, attempts: 2 });
   expect(gate.inFlight("first") + gate.inFlight("second")).toBe(0);
   expect(gate.log.lines).toMatchObject([
+    { level: "warn", fields: { upstream: "first", event: "unreachable", reason: "connect" } },
     { level: "warn", fields: { request_id: x.requestId, upstream: "first", reason: "connect" } },
   ]);
 });

@@ -1,31 +1,32 @@
 import {
   type Body,
-  BytesBody,
   type Candidate,
   type Clock,
   ERROR_CODES,
   type Log,
+  type Random,
   SluiceError,
 } from "sluice/plugin";
-import { isGrpcType } from "../http2/grpc-type.ts";
-import type { UpgradeOffer } from "../listener/inbound.ts";
 import { deadlinePassed } from "../pipeline/call-deadline.ts";
 import { createDeadlineSweep } from "../pipeline/deadline-sweep.ts";
 import type { GatewayExchange, Observer } from "../pipeline/types.ts";
-import { isIdempotent, type Upstream, type UpstreamAnswer } from "../upstream/index.ts";
-import { AnswerBody } from "./answer-body.ts";
-import { Attempt } from "./attempt.ts";
+import { hashText } from "../upstream/balance/index.ts";
+import { noTarget } from "../upstream/failures.ts";
+import type { Upstream } from "../upstream/index.ts";
+import type { Attempt } from "./attempt.ts";
 import { type CandidateFailure, runCandidate } from "./candidate-call.ts";
 import { createHeaderRules } from "./header-rules.ts";
 import { answerOfLastHop } from "./max-forwards.ts";
-import { CountedBody } from "./counted-body.ts";
+import { makePlan, type Plan } from "./plan.ts";
 import { RequestState } from "./request-state.ts";
-import { sendTimeout } from "./send-timeout.ts";
+import { type Failure, Sender } from "./sender.ts";
+import { Tries } from "./tries.ts";
 
 export interface ForwarderOptions {
   readonly upstreams: { get(name: string): Upstream | undefined };
-  readonly observer: Pick<Observer, "tried" | "stepFinished">;
+  readonly observer: Pick<Observer, "tried" | "retried" | "stepFinished">;
   readonly clock: Clock;
+  readonly random: Pick<Random, "next">;
   /** Names this instance in `Via`; a token, unique among the proxies that a request may pass. */
   readonly pseudonym: string;
   readonly log: Log;
@@ -47,21 +48,23 @@ export interface Forwarder {
   forward(x: GatewayExchange): Promise<void> | undefined;
 }
 
-/** What a failed candidate leaves behind. */
-interface Failure {
-  readonly error: SluiceError;
-  /** Whether another may be asked. */
-  readonly movesOn: boolean;
-  /** The step whose plugin failed, where one did. */
-  readonly step?: string | undefined;
-}
-
 export function createForwarder(options: ForwarderOptions): Forwarder {
-  const { upstreams, observer, clock, log } = options;
+  const { upstreams, observer, clock, random, log } = options;
   const rules = createHeaderRules(options.pseudonym);
   const sweep = createDeadlineSweep(clock);
   const deps = { clock, sweep, observer };
-  const shared = { rules, sweep };
+  const sender = new Sender({ clock, observer, rules, sweep });
+  /** By the upstream's name: what is found out once. */
+  const plans = new Map<string, Plan>();
+
+  function planOf(name: string): Plan | undefined {
+    let plan = plans.get(name);
+    if (plan !== undefined) return plan;
+    const upstream = upstreams.get(name);
+    if (upstream === undefined) return undefined;
+    plans.set(name, (plan = makePlan(upstream)));
+    return plan;
+  }
 
   function forward(x: GatewayExchange): Promise<void> | undefined {
     const { request, candidates } = x;
@@ -70,7 +73,7 @@ export function createForwarder(options: ForwarderOptions): Forwarder {
     if (lastHop !== undefined) return undefined;
     const only = candidates.length === 1 ? candidates[0]! : undefined;
     if (only !== undefined && only.prepare === undefined && only.accept === undefined) {
-      const asked = ask(x, only.upstream);
+      const asked = ask(x, only);
       if (asked instanceof Promise) return asked.then(raise);
       throw asked.error;
     }
@@ -130,7 +133,7 @@ export function createForwarder(options: ForwarderOptions): Forwarder {
       sent.add(body);
     }
 
-    const asked = await ask(x, candidate.upstream);
+    const asked = await ask(x, candidate);
     if (asked !== undefined || candidate.accept === undefined) return asked;
     const answer = x.response!;
     const refused = await runCandidate(x, () => candidate.accept?.(x, answer), deps);
@@ -141,71 +144,36 @@ export function createForwarder(options: ForwarderOptions): Forwarder {
   }
 
   /** Without `async`: each layer of it costs every request, and a failure at once is rare. */
-  function ask(x: GatewayExchange, name: string): Promise<Failure | undefined> | Failure {
-    const { record } = x;
-    const upstream = upstreams.get(name);
-    if (upstream === undefined) return { error: unknownUpstream(), movesOn: true };
+  function ask(x: GatewayExchange, candidate: Candidate): Promise<Failure | undefined> | Failure {
+    const plan = planOf(candidate.upstream);
+    if (plan === undefined) return { error: unknownUpstream(), movesOn: true };
+    const { upstream } = plan;
     const begun = clock.monotonic();
-    if (begun >= x.deadline) x.cancel(deadlinePassed(record));
+    if (begun >= x.deadline) x.cancel(deadlinePassed(x.record));
     if (x.cancelReason !== undefined) return { error: x.cancelReason, movesOn: false };
+    const hash = candidate.affinity === undefined ? plan.hash?.(x) : hashText(candidate.affinity);
+    const expiresAt = begun + (upstream.config.timeouts.request ?? Number.POSITIVE_INFINITY);
+    if (plan.governed || upstream.resolving !== undefined)
+      return new Tries(x, plan, hash, expiresAt, { clock, random, observer, sender }).run();
 
-    const { protocol, timeouts } = upstream.config;
     let attempt: Attempt | undefined;
-    let asked = "";
     const failed = (thrown: unknown): Failure => {
-      const waited = clock.monotonic() - begun;
-      record.upstreamWait += waited;
-      attempt?.finish();
-      const error = attempt?.overdue ?? SluiceError.from(thrown, "upstream_failed");
-      // A client that leaves, or whose body breaks a limit, is no failure of the upstream.
-      observer.tried(name, asked, 0, error.owner === "upstream" ? error.reason : undefined, waited / 1000);
-      const safe = attempt === undefined || !attempt.sent || isIdempotent(x.request.method);
-      // With code `client_closed`, nobody waits for an answer any more.
-      const wanted = error.code !== "client_closed" && error.reason !== "timeout.deadline";
-      return { error, movesOn: safe && wanted };
+      x.record.upstreamWait += clock.monotonic() - begun;
+      return sender.failed(x, upstream, attempt, begun, thrown);
     };
     try {
-      const target = upstream.pick();
-      record.upstream = name;
-      record.target = asked = target.url;
-      record.attempts++;
-      record.upstreamStatus = 0;
-      const expiresAt = begun + (timeouts.request ?? Number.POSITIVE_INFINITY);
-      const overHttp1 = protocol === "http1";
-      const upgrade = overHttp1 ? upgradeOf(x) : undefined;
-      if (x.protocol === "grpc") x.inbound.bodyMayRest = !overHttp1;
-      const headers = rules.request(x, upgrade?.protocol);
-      if (x.protocol !== "http") sendTimeout(x, headers, begun);
-      const made = (attempt = new Attempt(x, target, timeouts, headers, upgrade, expiresAt, shared));
+      const target = upstream.pick(hash);
+      if (target === undefined) throw noTarget();
+      const limits = { expiresAt, headBy: Number.POSITIVE_INFINITY };
+      const made = (attempt = sender.attempt(x, upstream, target, begun, limits, x.request.body));
       return target.transport.request(made).then((answer) => {
-        const waited = clock.monotonic() - begun;
-        record.upstreamWait += waited;
-        record.upstreamStatus = answer.status;
-        observer.tried(name, asked, answer.status, undefined, waited / 1000);
-        take(x, made, answer, overHttp1 ? "1.1" : "2");
+        x.record.upstreamWait += sender.answered(x, upstream, made, begun, answer);
+        sender.take(x, upstream, made, answer);
         return undefined;
       }, failed);
     } catch (thrown) {
       return failed(thrown);
     }
-  }
-
-  /** The upstream's answer becomes the exchange's. @throws SluiceError where gRPC cannot take it for one */
-  function take(x: GatewayExchange, attempt: Attempt, answer: UpstreamAnswer, version: "1.1" | "2"): void {
-    const { status, headers } = answer;
-    if (status === 101) attempt.switched();
-    rules.response(status, headers, version);
-    let { body } = answer;
-    const grpc = x.protocol === "grpc";
-    const ends = grpc && status === 200 && isGrpcType(headers.get("content-type") ?? "");
-    if (body === null && ends && !headers.has("grpc-status")) {
-      attempt.finish();
-      throw attempt.statusMissing();
-    }
-    // What came whole with its head is the upstream's no longer.
-    if (body === null || body instanceof BytesBody) attempt.finish();
-    else body = attempt.answer = new AnswerBody(body, attempt, grpc, ends);
-    x.response = { status, headers, body, source: "upstream" };
   }
 
   function reportMove(x: GatewayExchange, from: Candidate, error: SluiceError): void {
@@ -220,14 +188,6 @@ export function createForwarder(options: ForwarderOptions): Forwarder {
 
 function raise(failure: Failure | undefined): void {
   if (failure !== undefined) throw failure.error;
-}
-
-/** The client's offer to go on in another protocol, as the steps have left it; its bytes are counted. */
-function upgradeOf(x: GatewayExchange): UpgradeOffer | undefined {
-  const offer = x.inbound.upgrade;
-  if (offer === undefined) return undefined;
-  const protocol = x.request.headers.get("upgrade");
-  return protocol === undefined ? undefined : { protocol, body: new CountedBody(offer.body, x.record) };
 }
 
 /** What stands in the place of a body that was sent and cannot be had again: it must not be sent in part. */

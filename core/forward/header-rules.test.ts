@@ -214,6 +214,16 @@ describe("Via (RFC 9110 §7.6.3)", () => {
   test("goes after those of others", () => {
     expect(passed([["via", "1.1 first, 2 second"]]).joined("via")).toBe("1.1 first, 2 second, 1.1 gate-1");
   });
+
+  test("a request that was here before is refused (RFC 9110 §7.6.3)", () => {
+    for (const via of ["1.1 gate-1", "1.1 first, 2 gate-1 (comment), 1.1 third", "1.0\tgate-1"])
+      expect(() => passed([["via", via]])).toThrow(
+        expect.objectContaining({ code: "loop_detected", status: 508 }),
+      );
+    // Another one, and our name where no name stands.
+    for (const via of ["1.1 gate-12", "1.1 my-gate-1", "1.1 other (gate-1)", "gate-1 other"])
+      expect(passed([["via", via]]).joined("via")).toBe(`${via}, 1.1 gate-1`);
+  });
 });
 
 describe("forwarding fields from an untrusted peer", () => {

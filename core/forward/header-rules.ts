@@ -1,4 +1,4 @@
-import type { Exchange, HeaderList } from "sluice/plugin";
+import { type Exchange, type HeaderList, SluiceError } from "sluice/plugin";
 import { uncheckedHeaders } from "../plugin/headers.ts";
 import { forwardedElement } from "./forwarded.ts";
 import { asksForTrailers, dropNamed, isHopByHop, namedFields } from "./hop-by-hop.ts";
@@ -24,6 +24,7 @@ export interface HeaderRules {
    *
    * Nothing is invented beside these: no User-Agent, no Content-Type.
    * @param upgrade the protocols that are offered to the upstream; undefined for none.
+   * @throws SluiceError `loop_detected` where `Via` says that the request was here before (RFC 9110 §7.6.3).
    */
   request(x: Outgoing, upgrade?: string): HeaderList;
   /**
@@ -41,7 +42,7 @@ export function createHeaderRules(pseudonym: string): HeaderRules {
   const via = { "1.0": `1.0 ${pseudonym}`, "1.1": `1.1 ${pseudonym}`, "2": `2 ${pseudonym}` } as const;
   return {
     request(x, upgrade) {
-      const out = outgoing(x);
+      const out = outgoing(x, pseudonym);
       if (upgrade !== undefined) out.push("upgrade", upgrade);
       out.push("via", via[x.httpVersion]);
       return uncheckedHeaders(out);
@@ -65,7 +66,7 @@ export function authorityOf(request: Exchange["request"]): string {
   return request.headers.get("host") ?? request.authority;
 }
 
-function outgoing(x: Outgoing): string[] {
+function outgoing(x: Outgoing, pseudonym: string): string[] {
   const from = x.request.headers.flat;
   const out: string[] = [];
   let chain: string | undefined;
@@ -81,6 +82,9 @@ function outgoing(x: Outgoing): string[] {
         if (name !== "te") break;
         if (asksForTrailers(value)) out.push("te", "trailers");
         continue;
+      case 3:
+        if (name === "via" && names(value, pseudonym)) throw loopDetected();
+        break;
       case 4:
         if (name === "host") continue;
         break;
@@ -135,6 +139,16 @@ function outgoing(x: Outgoing): string[] {
     out.push("forwarded", forwarded === undefined ? element : `${forwarded}, ${element}`);
   }
   return out;
+}
+
+/** Whether one of the proxies in a `Via` is called so: protocol, name, perhaps a comment (RFC 9110 §7.6.3). */
+function names(via: string, pseudonym: string): boolean {
+  if (!via.includes(pseudonym)) return false;
+  return via.split(",").some((hop) => hop.trim().split(/[ \t]+/)[1] === pseudonym);
+}
+
+function loopDetected(): SluiceError {
+  return new SluiceError("loop_detected", "The request has passed this gateway before.", { reason: "loop" });
 }
 
 function stripHopByHop(headers: HeaderList): void {

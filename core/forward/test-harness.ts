@@ -6,21 +6,23 @@ import {
   type FakeClock,
   type MemoryLog,
 } from "sluice/testing";
-import type { TargetConfig, UpstreamConfig, UpstreamProtocol, UpstreamTimeouts } from "../../config/types.ts";
+import type { UpstreamConfig, UpstreamTimeouts } from "../../config/types.ts";
 import type { Inbound } from "../listener/inbound.ts";
 import { deadlinePassed } from "../pipeline/call-deadline.ts";
 import { createDeadlineSweep } from "../pipeline/deadline-sweep.ts";
 import { HttpExchange } from "../pipeline/exchange.ts";
-import { createUpstreams, type Upstream } from "../upstream/index.ts";
+import { createUpstreams, type Upstream, type UpstreamSet } from "../upstream/index.ts";
+import { targetAt, upstreamConfig } from "../upstream/test-kit.ts";
 import type { GatewayExchange } from "../pipeline/types.ts";
 import { createForwarder } from "./forwarder.ts";
 import type { Observer } from "../pipeline/types.ts";
 
 /** One upstream of a test: where its target is, and what differs from the defaults. */
-export interface TestUpstream {
+export interface TestUpstream extends Partial<Omit<UpstreamConfig, "timeouts">> {
   /** `http://127.0.0.1:PORT`, perhaps with a path. */
-  readonly url: string;
-  readonly protocol?: UpstreamProtocol;
+  readonly url?: string;
+  /** The same of several targets, instead of `url`. */
+  readonly urls?: readonly string[];
   readonly timeouts?: Partial<UpstreamTimeouts>;
 }
 
@@ -31,6 +33,9 @@ export interface Harness extends AsyncDisposable {
   readonly log: MemoryLog;
   /** What the observer was told of tries: upstream, target, status, failure class, seconds. */
   readonly tries: readonly Tried[];
+  /** And of retries and hedges: upstream, kind, outcome. */
+  readonly retries: readonly Retried[];
+  readonly upstreams: UpstreamSet;
   /** What the observer was told of steps. */
   readonly stepsFinished: readonly { readonly step: string; readonly ms: number; readonly outcome: string }[];
   /** Requests under way on the target of that upstream. */
@@ -53,6 +58,7 @@ export interface TestRequest {
 }
 
 type Tried = Parameters<Observer["tried"]>;
+type Retried = Parameters<Observer["retried"]>;
 
 /** An informational answer that would have gone to the client. */
 export type Informed = [status: number, fields: [name: string, value: string][]];
@@ -74,12 +80,13 @@ export function harness(upstreams: Readonly<Record<string, TestUpstream>>): Harn
   const clock = createFakeClock();
   const log = createMemoryLog();
   const tries: Tried[] = [];
+  const retries: Retried[] = [];
   const stepsFinished: { step: string; ms: number; outcome: string }[] = [];
   const random = createSeededRandom(1);
   const sweep = createDeadlineSweep(clock);
   const close: (() => void | Promise<void>)[] = [];
   const set = createUpstreams(
-    Object.entries(upstreams).map(([name, upstream]) => upstreamConfig(name, upstream)),
+    Object.entries(upstreams).map(([name, upstream]) => configOf(name, upstream)),
     {
       clock,
       random,
@@ -91,9 +98,11 @@ export function harness(upstreams: Readonly<Record<string, TestUpstream>>): Harn
       },
     },
   );
+  set.activate();
   const forwarder = createForwarder({
-    ...{ upstreams: set, clock, log, pseudonym: "gate-1" },
+    ...{ upstreams: set, clock, random, log, pseudonym: "gate-1" },
     observer: {
+      retried: (...one) => void retries.push(one),
       tried: (...tried) => void tries.push(tried),
       stepFinished: (step, _route, seconds, outcome) =>
         void stepsFinished.push({ step: step.config.key, ms: Math.round(seconds * 1000), outcome }),
@@ -105,6 +114,8 @@ export function harness(upstreams: Readonly<Record<string, TestUpstream>>): Harn
     clock,
     log,
     tries,
+    retries,
+    upstreams: set,
     stepsFinished,
     inFlight: (name) => targetsOf(set.get(name)),
     exchange(request = {}) {
@@ -155,33 +166,14 @@ function targetsOf(upstream: Upstream | undefined): number {
   return upstream!.view.targets.reduce((sum, target) => sum + target.inFlight, 0);
 }
 
-function upstreamConfig(name: string, upstream: TestUpstream): UpstreamConfig {
-  return {
+function configOf(name: string, { url, urls, timeouts, ...fields }: TestUpstream): UpstreamConfig {
+  return upstreamConfig({
     name,
-    kind: "http",
-    protocol: upstream.protocol ?? "http1",
-    targets: [targetConfig(upstream.url)],
-    balance: "round-robin",
-    timeouts: { connect: 5_000, firstByte: 60_000, idle: 300_000, request: undefined, ...upstream.timeouts },
+    targets: (urls ?? [url ?? ""]).map(targetAt),
     pool: { maxConnections: 16, idleTimeout: 60_000, maxAge: undefined, maxPending: 16 },
-    tls: undefined,
-    health: undefined,
-    retries: undefined,
-    place: { file: "test.yaml", line: 1, column: 1 },
-  };
-}
-
-function targetConfig(text: string): TargetConfig {
-  const url = new URL(text);
-  return {
-    url: text,
-    scheme: "http",
-    host: url.hostname,
-    port: Number(url.port),
-    socketPath: undefined,
-    basePath: url.pathname === "/" ? "" : url.pathname,
-    weight: 1,
-  };
+    ...fields,
+    timeouts: { connect: 5_000, firstByte: 60_000, idle: 300_000, request: undefined, ...timeouts },
+  });
 }
 
 /** A port that nobody listens on. */

@@ -8,7 +8,6 @@ import type {
   RouteAction,
   RouteConfig,
   StepConfig,
-  TargetConfig,
   UpstreamConfig,
   UpstreamTimeouts,
 } from "../../config/types.ts";
@@ -18,6 +17,7 @@ import { createHttp1Server } from "../http1/server.ts";
 import { LIMITS, RawClient } from "../http1/test-server.ts";
 import type { Rejection, Sent } from "../listener/inbound.ts";
 import { createUpstreams } from "../upstream/index.ts";
+import { targetAt, upstreamConfig } from "../upstream/test-kit.ts";
 import { composeRoute } from "./compose.ts";
 import { createDeadlineSweep } from "./deadline-sweep.ts";
 import { createGateway, type Gateway } from "./gateway.ts";
@@ -106,7 +106,8 @@ export function testGateway(routes: readonly TestRoute[], options: TestGatewayOp
       finished.push({ exchange, sent, failure: exchange.record.failure, status: exchange.response?.status });
       for (const { count, resolve } of waiting) if (finished.length >= count) resolve();
     },
-    tried: () => undefined,
+    tried: ignore,
+    retried: ignore,
     rejected: (rejection) => void rejections.push(rejection),
     stepFinished: (step, _route, seconds, outcome) =>
       void stepsFinished.push({ step: step.config.plugin, ms: Math.round(seconds * 1000), outcome }),
@@ -115,7 +116,7 @@ export function testGateway(routes: readonly TestRoute[], options: TestGatewayOp
 
   const closers: (() => unknown)[] = [];
   const upstreams = createUpstreams(
-    options.upstream === undefined ? [] : [upstreamConfig(options.upstream, options)],
+    options.upstream === undefined ? [] : [configOf(options.upstream, options)],
     {
       ...{ clock, random, log },
       keep(_key, create, close) {
@@ -125,7 +126,7 @@ export function testGateway(routes: readonly TestRoute[], options: TestGatewayOp
       },
     },
   );
-  const forwarder = createForwarder({ upstreams, observer, clock, log, pseudonym: "test" });
+  const forwarder = createForwarder({ upstreams, observer, clock, random, log, pseudonym: "test" });
   const sweep = createDeadlineSweep(clock);
   const configs = routes.map(routeConfig);
   const ready = configs.map((config, i) => {
@@ -238,21 +239,16 @@ function readyStep(given: TestStep | StepHandler, index: number): ReadyStep {
   return { config, instance };
 }
 
-function upstreamConfig(
-  text: string,
+function configOf(
+  url: string,
   { maxConnections = 64, timeouts }: Pick<TestGatewayOptions, "maxConnections" | "timeouts">,
 ): UpstreamConfig {
-  const url = new URL(text);
-  const target: TargetConfig = {
-    ...{ url: text, scheme: "http", host: url.hostname, port: Number(url.port) },
-    ...{ socketPath: undefined, basePath: "", weight: 1 },
-  };
-  return {
-    ...{ name: "u", kind: "http", protocol: "http1", targets: [target], balance: "round-robin" },
+  return upstreamConfig({
+    name: "u",
+    targets: [targetAt(url)],
     timeouts: { connect: 5_000, firstByte: 60_000, idle: 300_000, request: undefined, ...timeouts },
     pool: { maxConnections, idleTimeout: 60_000, maxAge: undefined, maxPending: 64 },
-    ...{ tls: undefined, health: undefined, retries: undefined, place: PLACE },
-  };
+  });
 }
 
 function ignore(): void {}

@@ -94,6 +94,11 @@ export interface Observer {
    * @param seconds from choosing the target on.
    */
   tried(upstream: string, target: string, status: number, reason: string | undefined, seconds: number): void;
+  /**
+   * A further try was made, or was not for want of budget.
+   * @param kind `retry` behind one that failed, `hedge` beside one that is slow.
+   */
+  retried(upstream: string, kind: "retry" | "hedge", outcome: "sent" | "no_budget"): void;
   /** The last byte has left, or the request ended otherwise. Once a request. */
   finished(exchange: GatewayExchange, sent: Sent): void;
   /** A request that a codec or a limit refused before it became an exchange. */

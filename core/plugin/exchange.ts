@@ -79,6 +79,11 @@ export interface Candidate {
   /** Name of an upstream of the configuration. */
   readonly upstream: string;
   /**
+   * What an upstream with `balance: consistent-hash` hashes instead of its own keys: requests of one affinity go to one
+   * target, while it may be asked.
+   */
+  readonly affinity?: string;
+  /**
    * Makes the request ready for this upstream; runs before each try. What it changes of the request's method, path,
    * query, headers and body is taken back when the try is over. It has the timeout of the step that chose it.
    */

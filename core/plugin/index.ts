@@ -45,15 +45,16 @@ export { HeaderList, TOKEN } from "./headers.ts";
 export { type BodyMap, mapBody } from "./map-body.ts";
 export { nearest } from "./nearest.ts";
 export type {
-  Clock,
-  Counter,
-  Gauge,
-  Histogram,
-  Log,
-  Metrics,
-  Random,
-  Services,
-  TargetView,
-  Upstreams,
-  UpstreamView,
-} from "./services.ts";
+  BulkheadOptions,
+  BulkheadPolicy,
+  CircuitBreakerOptions,
+  CircuitBreakerPolicy,
+  CircuitPermit,
+  CircuitState,
+  FailedCall,
+  Policies,
+  Policy,
+  PolicyEvent,
+} from "./policies.ts";
+export type { Clock, Counter, Gauge, Histogram, Log, Metrics, Random, Services } from "./services.ts";
+export type { TargetStatus, TargetView, UpstreamEvent, Upstreams, UpstreamView } from "./upstreams.ts";

@@ -1,3 +1,6 @@
+import type { Policies } from "./policies.ts";
+import type { Upstreams } from "./upstreams.ts";
+
 /** Time. Nothing in the gateway or in a plugin reads it from anywhere else. */
 export interface Clock {
   /** Milliseconds since the Unix epoch. */
@@ -49,24 +52,6 @@ export interface Metrics {
   histogram(name: string, help: string, labels?: readonly string[], buckets?: readonly number[]): Histogram;
 }
 
-/** A read-only look at one target of an upstream. */
-export interface TargetView {
-  readonly url: string;
-  readonly weight: number;
-  readonly healthy: boolean;
-  /** Requests under way. */
-  readonly inFlight: number;
-}
-export interface UpstreamView {
-  readonly name: string;
-  readonly protocol: "http1" | "http2" | "grpc";
-  readonly targets: readonly TargetView[];
-}
-export interface Upstreams {
-  get(name: string): UpstreamView | undefined;
-  readonly names: readonly string[];
-}
-
 /** What a plugin is given. It reads time, chance, the network and files through this and nothing else. */
 export interface Services {
   readonly clock: Clock;
@@ -75,6 +60,8 @@ export interface Services {
   readonly log: Log;
   readonly metrics: Metrics;
   readonly upstreams: Upstreams;
+  /** Circuit breakers and bulkheads. */
+  readonly policies: Policies;
   /** The platform's fetch without its surprises: no redirect is followed, no proxy variable is read. */
   readonly fetch: (input: string | URL | Request, init?: RequestInit) => Promise<Response>;
   /** The step's stable name: its `id`, else pipeline and index, else route and index. */

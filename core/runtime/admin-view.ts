@@ -4,13 +4,16 @@ import type { AdminSource, ReloadResult } from "../admin/source.ts";
 import { compileTrust, type Trust } from "../net/trusted-proxies.ts";
 import type { LogLevel, RootLog } from "../services/log.ts";
 import type { MetricsRegistry } from "../services/metrics.ts";
+import type { UpstreamEvents } from "../upstream/index.ts";
 import { COMMIT, VERSION } from "../version.ts";
 import type { RunningGeneration } from "./generation.ts";
+import { addUpstreamGauges, targetJson, upstreamJson } from "./upstream-report.ts";
 
 export interface AdminViewParts {
   readonly metrics: MetricsRegistry;
   readonly log: RootLog;
   readonly clock: Clock;
+  readonly upstreamEvents: UpstreamEvents;
   generation(): RunningGeneration;
   state(): "starting" | "ready" | "draining";
   readinessAsked(checker: string): void;
@@ -45,12 +48,12 @@ export class AdminView implements AdminSource {
     metrics.sampled("gauge", "sluice_build_info", "1, with the version in the labels.", () => [
       { labels: { version: VERSION, commit: COMMIT, runtime: `bun ${Bun.version}` }, value: 1 },
     ]);
-    metrics.sampled("gauge", "sluice_upstream_requests_in_flight", "Requests under way, by target.", () =>
-      this.#targets().map(({ upstream, url, inFlight }) => ({
-        labels: { upstream, target: url },
-        value: inFlight,
-      })),
-    );
+    addUpstreamGauges(metrics, () => parts.generation().upstreams.views);
+    const events = metrics.counterCells("upstream_events_total", "Changes of upstreams and their targets.", [
+      "upstream",
+      "event",
+    ]);
+    parts.upstreamEvents.on(({ upstream, kind }) => void events.cell(upstream, kind).value++);
   }
 
   get token(): string | undefined {
@@ -124,19 +127,15 @@ export class AdminView implements AdminSource {
 
   upstreams(): readonly object[] {
     const { views } = this.#parts.generation().upstreams;
-    return views.names.map((name) => {
+    return views.names.flatMap((name) => {
       const view = views.get(name);
-      return {
-        name,
-        protocol: view?.protocol,
-        targets: view?.targets.map(({ url, weight, healthy, inFlight }) => ({
-          url,
-          weight,
-          healthy,
-          in_flight: inFlight,
-        })),
-      };
+      return view === undefined ? [] : upstreamJson(view);
     });
+  }
+
+  drain(upstream: string, target: string, drained: boolean): object | undefined {
+    const found = this.#parts.generation().upstreams.drain(upstream, target, drained);
+    return found && targetJson(found);
   }
 
   reload(): Promise<ReloadResult> {
@@ -158,12 +157,5 @@ export class AdminView implements AdminSource {
     if (known === undefined) return false;
     this.#parts.log.setLevel(known);
     return true;
-  }
-
-  #targets(): { upstream: string; url: string; inFlight: number }[] {
-    const { views } = this.#parts.generation().upstreams;
-    return views.names.flatMap((upstream) =>
-      (views.get(upstream)?.targets ?? []).map(({ url, inFlight }) => ({ upstream, url, inFlight })),
-    );
   }
 }

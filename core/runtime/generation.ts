@@ -13,7 +13,7 @@ import { compileAnswer } from "../pipeline/terminal-respond.ts";
 import { compileTrust, type Trust } from "../net/trusted-proxies.ts";
 import type { Observer, ReadyRoute } from "../pipeline/types.ts";
 import type { Keep, KeepScope } from "../services/keep.ts";
-import { createUpstreams, type UpstreamSet } from "../upstream/index.ts";
+import { createUpstreams, type LookUp, type UpstreamEvents, type UpstreamSet } from "../upstream/index.ts";
 import type { LoadedConfig } from "./load.ts";
 import { setUpSteps, type StepSet } from "./setup-steps.ts";
 import { type SharedServices, stepServices } from "./step-services.ts";
@@ -22,6 +22,9 @@ export interface GenerationServices extends SharedServices {
   readonly keep: Keep;
   readonly observer: Observer;
   readonly sweep: DeadlineSweep;
+  readonly upstreamEvents: UpstreamEvents;
+  /** How names of targets are looked up. @default by the network */
+  readonly lookUp?: LookUp;
   /** Names this instance in `Via`. */
   readonly pseudonym: string;
 }

@@ -13,6 +13,7 @@ import { createMetrics, type MetricsRegistry } from "../services/metrics.ts";
 import { createObserver } from "../services/observer.ts";
 import { addProcessMetrics } from "../services/process-metrics.ts";
 import { withinTime } from "../services/within-time.ts";
+import { UpstreamEvents } from "../upstream/index.ts";
 import { AdminView } from "./admin-view.ts";
 import { ReadinessWatch, waitFor, type Wait } from "./drain.ts";
 import {
@@ -109,6 +110,7 @@ class GatewayRuntime implements Runtime {
       ...{ clock, random, log, metrics: this.#metrics, observer: this.observer },
       keep: createKeep(),
       sweep: createDeadlineSweep(clock),
+      upstreamEvents: new UpstreamEvents(log),
       // Unique among the proxies of a path, so that a loop can be told from a chain.
       pseudonym: `sluice-${random.hex(3)}`,
     };
@@ -122,7 +124,10 @@ class GatewayRuntime implements Runtime {
       },
     });
     this.#takeOver = (generation) => {
+      // The very first has none before it.
+      const before: RunningGeneration | undefined = this.#current;
       this.#current = generation;
+      generation.upstreams.activate(before?.upstreams);
       accessLog = generation.loaded.config.log.access;
     };
     this.#metrics.sampled(
@@ -158,6 +163,7 @@ class GatewayRuntime implements Runtime {
       metrics: this.#metrics,
       log,
       clock,
+      upstreamEvents: this.#services.upstreamEvents,
       generation: () => this.#current,
       state: () => this.#state,
       readinessAsked: (checker) => this.#readiness.asked(checker),

@@ -1,6 +1,7 @@
 import { dirname, resolve } from "node:path";
 import type { Clock, Random, Services, Upstreams } from "sluice/plugin";
 import type { StepConfig } from "../../config/types.ts";
+import { createPolicies } from "../policies/index.ts";
 import type { KeepScope } from "../services/keep.ts";
 import type { RootLog } from "../services/log.ts";
 import type { MetricsRegistry } from "../services/metrics.ts";
@@ -29,6 +30,7 @@ export function stepServices(
     log: log.child({ plugin: step.plugin, step: step.key }),
     metrics,
     upstreams,
+    policies: createPolicies(clock),
     fetch: plainFetch,
     step: step.key,
     resolvePath: (path) => resolve(base, path),

@@ -6,6 +6,7 @@ import { createKeep } from "../services/keep.ts";
 import { createLog } from "../services/log.ts";
 import { createMetrics } from "../services/metrics.ts";
 import { createObserver } from "../services/observer.ts";
+import { UpstreamEvents } from "../upstream/index.ts";
 import { buildGeneration } from "./generation.ts";
 import type { LoadedConfig } from "./load.ts";
 
@@ -25,7 +26,10 @@ export async function tryOut(
     ...{ clock, random, log, metrics },
     observer: createObserver({ metrics, log, clock, accessLog: () => false }),
     keep: createKeep(),
+    upstreamEvents: new UpstreamEvents(log),
     sweep: createDeadlineSweep(clock),
+    // Whether a name is there when somebody looks says nothing about the configuration.
+    lookUp: () => new Promise(() => undefined),
     pseudonym: "sluice",
   });
   // A rejection that nobody waits for is told of when the turn that it happened in is over; by then, whose it is must

@@ -100,6 +100,7 @@ export function createObserver({ metrics, log, clock, accessLog }: ObserverOptio
       active.value++;
     },
     tried: upstreams.tried,
+    retried: upstreams.retried,
     finished(exchange: GatewayExchange, sent: Sent) {
       active.value--;
       const end = clock.monotonic();

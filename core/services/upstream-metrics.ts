@@ -6,6 +6,8 @@ const REMEMBERED = 1_000;
 export interface UpstreamMetrics {
   /** A try has an answer's head, or failed; see `Observer.tried`. */
   tried(upstream: string, target: string, status: number, reason: string | undefined, seconds: number): void;
+  /** See `Observer.retried`. */
+  retried(upstream: string, kind: "retry" | "hedge", outcome: "sent" | "no_budget"): void;
   /** An answer broke off behind its head. */
   brokeOff(upstream: string, reason: string): void;
 }
@@ -31,6 +33,11 @@ export function createUpstreamMetrics(metrics: MetricsRegistry): UpstreamMetrics
     "upstream",
     "reason",
   ]);
+  const further = metrics.counterCells(
+    "upstream_retries_total",
+    "Further tries of a request: behind one that failed, or beside a slow one; and those that the budget forbade.",
+    ["upstream", "kind", "outcome"],
+  );
   const known = new Map<string, Map<string, TargetCells>>();
   let remembered = 0;
 
@@ -61,6 +68,9 @@ export function createUpstreamMetrics(metrics: MetricsRegistry): UpstreamMetrics
       cell.value++;
       wait.observe(seconds);
       if (reason !== undefined) failures.cell(upstream, reason).value++;
+    },
+    retried(upstream, kind, outcome) {
+      further.cell(upstream, kind, outcome).value++;
     },
     brokeOff(upstream, reason) {
       failures.cell(upstream, reason).value++;

@@ -100,6 +100,7 @@ export async function startPlugin(
     const observer: Observer = {
       started: ignore,
       tried: ignore,
+      retried: ignore,
       finished({ record: { failure } }) {
         if (failure?.owner === "plugin") failures.push(failure.cause ?? failure);
       },
@@ -107,7 +108,7 @@ export async function startPlugin(
       stepFinished: ignore,
       strayFailure: (_, error) => failures.push(error),
     };
-    const forwarder = createForwarder({ upstreams, observer, clock, log, pseudonym: "test" });
+    const forwarder = createForwarder({ upstreams, observer, clock, random, log, pseudonym: "test" });
     const sweep = createDeadlineSweep(clock);
     const router = compileRouter(config.routes);
     const routes = config.routes.map((one) =>

@@ -2,6 +2,7 @@ import type { Log, Metrics, Services, Upstreams, UpstreamView } from "sluice/plu
 import { isAbsolute, resolve } from "node:path";
 import { createFakeClock, type FakeClock } from "./fake-clock.ts";
 import { createSeededRandom } from "./seeded-random.ts";
+import { createPolicies } from "../policies/index.ts";
 import { plainFetch } from "../services/plain-fetch.ts";
 
 /** One line of a {@link MemoryLog}. */
@@ -38,7 +39,7 @@ export interface TestServices extends Services {
 
 /**
  * Services for a plugin's `setup`: a clock that stands still, seeded random numbers, a log and metrics that
- * keep what they were told, the platform's fetch, no upstreams. `overrides` replaces any of them.
+ * keep what they were told, policies on that clock, the platform's fetch, no upstreams. `overrides` replaces any of them.
  */
 export function createTestServices(): TestServices;
 export function createTestServices<Overrides extends Partial<Services>>(
@@ -46,12 +47,14 @@ export function createTestServices<Overrides extends Partial<Services>>(
 ): Omit<TestServices, keyof Overrides> & Overrides;
 export function createTestServices(overrides?: Partial<Services>): Services {
   const kept = new Map<string, unknown>();
+  const clock = createFakeClock();
   const defaults: TestServices = {
-    clock: createFakeClock(),
+    clock,
     random: createSeededRandom(1),
     log: createMemoryLog(),
     metrics: createMemoryMetrics(),
     upstreams: fixedUpstreams([]),
+    policies: createPolicies(overrides?.clock ?? clock),
     fetch: plainFetch,
     step: "test[0]",
     resolvePath: (path) => (isAbsolute(path) ? path : resolve(path)),
@@ -117,7 +120,7 @@ export function createMemoryMetrics(): MemoryMetrics {
 /** Upstreams that a plugin may look up, and that never change. */
 export function fixedUpstreams(views: readonly UpstreamView[]): Upstreams {
   const byName = new Map(views.map((view) => [view.name, view]));
-  return { get: (name) => byName.get(name), names: [...byName.keys()] };
+  return { get: (name) => byName.get(name), names: [...byName.keys()], on: () => () => undefined };
 }
 
 type Labels = Readonly<Record<string, string>> | undefined;

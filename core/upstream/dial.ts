@@ -44,7 +44,12 @@ export function dialer(
     const data = dialled.wire;
     const connecting =
       target.socketPath === undefined
-        ? Bun.connect<BunWire>({ ...common, hostname: target.host, port: target.port, data })
+        ? Bun.connect<BunWire>({
+            ...common,
+            hostname: target.address ?? target.host,
+            port: target.port,
+            data,
+          })
         : Bun.connect<BunWire>({ ...common, unix: target.socketPath, data });
     connecting.catch((error: unknown) => dialled.openingFailed(error));
   };

@@ -57,11 +57,32 @@ export function overflow(): SluiceError {
   });
 }
 
-/** There is nobody to ask: reason `no_target`. */
-export function noTarget(): SluiceError {
-  return new SluiceError("unavailable", "the upstream has no target that may be asked", {
-    reason: "no_target",
+/** Every target has its full number of requests, and as many wait as may: reason `overflow`. */
+export function queueFull(): SluiceError {
+  return new SluiceError("unavailable", "every target is busy and the queue is full", {
+    reason: "overflow",
     headers: SOON,
+  });
+}
+
+/** A request has waited too long for a target to have room: reason `overflow`. */
+export function queueTimeout(): SluiceError {
+  return new SluiceError("unavailable", "every target has been busy for too long", {
+    reason: "overflow",
+    headers: SOON,
+  });
+}
+
+/**
+ * There is nobody to ask: reason `no_target`, or `dns` where that is because a name was not found.
+ * @param ms until that may change; rounded up to whole seconds for `Retry-After`
+ */
+export function noTarget(ms = 0, reason: "no_target" | "dns" = "no_target", cause?: unknown): SluiceError {
+  const seconds = Math.max(1, Math.ceil(ms / 1000));
+  return new SluiceError("unavailable", "the upstream has no target that may be asked", {
+    reason,
+    headers: [["retry-after", String(seconds)]],
+    cause,
   });
 }
 

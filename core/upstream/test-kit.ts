@@ -64,7 +64,7 @@ export function targetOf(settings: TransportSettings): TargetConfig {
   const { port = 0, host = "127.0.0.1", socketPath, tls } = settings;
   const scheme = socketPath === undefined ? (tls === undefined ? "http" : "https") : "unix";
   const url = socketPath === undefined ? `${scheme}://${host}:${port}` : `unix:${socketPath}`;
-  return { url, scheme, host, port, socketPath, basePath: "", weight: 1 };
+  return { url, scheme, host, port, socketPath, basePath: "", weight: 1, priority: 0, srv: false };
 }
 
 function optionsOf(settings: TransportSettings) {
@@ -87,6 +87,14 @@ function optionsOf(settings: TransportSettings) {
 export const http1 = (settings: TransportSettings): Transport => createHttp1Transport(optionsOf(settings));
 export const http2 = (settings: TransportSettings): Transport => createHttp2Transport(optionsOf(settings));
 
+/** `http://127.0.0.1:PORT`, perhaps with a path, as a target. */
+export function targetAt(text: string): TargetConfig {
+  const url = new URL(text);
+  const basePath = url.pathname === "/" ? "" : url.pathname;
+  return { ...targetOf({ host: url.hostname, port: Number(url.port) }), url: text, basePath };
+}
+
+/** An upstream without limits of any kind, unless `fields` say otherwise. */
 export function upstreamConfig(fields: Partial<UpstreamConfig> = {}): UpstreamConfig {
   return {
     name: "test",
@@ -94,11 +102,20 @@ export function upstreamConfig(fields: Partial<UpstreamConfig> = {}): UpstreamCo
     protocol: "http1",
     targets: [],
     balance: "round-robin",
+    hash: [{ from: "address" }],
+    slowStart: undefined,
+    panicThreshold: 0,
     timeouts: NO_TIMEOUTS,
     pool: POOL,
+    limits: { requests: undefined, queue: 1024, queueTimeout: 1_000 },
+    dns: { servers: [], family: "auto", addresses: "all", minTtl: 1_000, maxTtl: 300_000, timeout: 5_000 },
     tls: undefined,
     health: undefined,
+    outlier: undefined,
     retries: undefined,
+    hedge: undefined,
+    circuitBreaker: undefined,
+    bulkhead: undefined,
     place: { file: "sluice.yaml", line: 1, column: 1 },
     ...fields,
   };

@@ -7,7 +7,7 @@ import type { TargetConfig, UpstreamConfig } from "../../config/types.ts";
 import { testCertificates } from "../listener/test-certificates.ts";
 import { createKeep, type KeepScope } from "../services/keep.ts";
 import { systemClock } from "../services/clock.ts";
-import { createUpstreams, type UpstreamSet } from "./index.ts";
+import { createUpstreams, type Target, type UpstreamSet } from "./index.ts";
 import { outbound, targetOf, textOf, upstreamConfig } from "./test-kit.ts";
 
 /* Upstreams as the gateway makes them from its configuration, and across reloads. */
@@ -30,12 +30,18 @@ function generation(...configs: UpstreamConfig[]): { upstreams: UpstreamSet; sco
   return { upstreams, scope };
 }
 
+function pick(set: UpstreamSet, name = "test"): Target {
+  const target = set.get(name)?.pick();
+  if (target === undefined) throw new Error(`${name} has no target with room`);
+  return target;
+}
+
 const weighted = (port: number, weight = 1): TargetConfig => ({ ...targetOf({ port }), weight });
 
 test("targets take turns by weight", () => {
   const config = upstreamConfig({ name: "pair", targets: [weighted(1, 3), weighted(2, 1)] });
-  const upstream = generation(config).upstreams.get("pair");
-  const ports = Array.from({ length: 8 }, () => upstream?.pick().config.port);
+  const { upstreams } = generation(config);
+  const ports = Array.from({ length: 8 }, () => pick(upstreams, "pair").config.port);
   expect(ports).toEqual([1, 1, 2, 1, 1, 1, 2, 1]);
 });
 
@@ -58,7 +64,7 @@ test("plugins see names, targets and what is under way", () => {
   expect(upstreams.views.get("two")).toBeUndefined();
   const view = upstreams.views.get("one");
   expect([view?.name, view?.protocol]).toEqual(["one", "http1"]);
-  const target = upstreams.get("one")!.pick();
+  const target = pick(upstreams, "one");
   target.acquire();
   const [seen] = view!.targets;
   expect([seen?.url, seen?.weight, seen?.healthy, seen?.inFlight]).toEqual([
@@ -74,13 +80,13 @@ test("plugins see names, targets and what is under way", () => {
 test("a reload that leaves a target as it is leaves its connections and counts; its weight may change", async () => {
   using server = Bun.serve({ port: 0, fetch: () => new Response("ok") });
   const before = generation(upstreamConfig({ targets: [weighted(server.port!)] }));
-  const old = before.upstreams.get("test")!.pick();
+  const old = pick(before.upstreams);
   old.acquire();
   await textOf(await old.transport.request(outbound()));
 
   const after = generation(upstreamConfig({ targets: [weighted(server.port!, 5)] }));
   await before.scope.release(() => {});
-  const target = after.upstreams.get("test")!.pick();
+  const target = pick(after.upstreams);
   expect(target.transport).toBe(old.transport);
   expect([target.inFlight, target.weight, target.transport.connections.idle]).toEqual([1, 5, 1]);
   old.release();
@@ -90,7 +96,7 @@ test("a reload that leaves a target as it is leaves its connections and counts; 
 test("the last generation that has a target closes its connections", async () => {
   using server = Bun.serve({ port: 0, fetch: () => new Response("ok") });
   const { upstreams, scope } = generation(upstreamConfig({ targets: [weighted(server.port!)] }));
-  const { transport } = upstreams.get("test")!.pick();
+  const { transport } = pick(upstreams);
   await textOf(await transport.request(outbound()));
   await scope.release(() => {});
   expect(transport.connections.open).toBe(0);
@@ -103,10 +109,10 @@ for (const [what, change] of [
 ] as const) {
   test(`another ${what} means other connections`, () => {
     const targets = [weighted(9)];
-    const one = generation(upstreamConfig({ targets })).upstreams.get("test");
+    const one = pick(generation(upstreamConfig({ targets })).upstreams);
     const config = upstreamConfig({ targets, ...change });
-    const two = generation(config).upstreams.get(config.name);
-    expect(two?.pick().transport).not.toBe(one?.pick().transport);
+    const two = pick(generation(config).upstreams, config.name);
+    expect(two.transport).not.toBe(one.transport);
   });
 }
 
@@ -118,12 +124,12 @@ test("TLS files are read anew at each generation: other contents mean other conn
       targets: [targetOf({ port: 9, tls: {} })],
       tls: { ca, cert: undefined, key: undefined, serverName: undefined, verify: true },
     });
-  const pick = () => generation(config()).upstreams.get("test")!.pick().transport;
+  const picked = () => pick(generation(config()).upstreams).transport;
   copyFileSync(certificates.ca, ca);
-  const first = pick();
-  expect(pick()).toBe(first);
+  const first = picked();
+  expect(picked()).toBe(first);
   copyFileSync(certificates.selfSigned("next").cert, ca);
-  expect(pick()).not.toBe(first);
+  expect(picked()).not.toBe(first);
   writeFileSync(ca, "no certificate");
-  expect(pick).toThrow(ConfigError);
+  expect(picked).toThrow(ConfigError);
 });

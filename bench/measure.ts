@@ -1,0 +1,50 @@
+import { readFileSync } from "node:fs";
+
+/** One run of a load generator against one process. */
+export interface Run {
+  readonly perSecond: number;
+  /** Microseconds of CPU time, user and system, a request. */
+  readonly cpu: number;
+}
+
+/** CPU seconds of a process: user and system, all threads. */
+export function cpuSeconds(pid: number): number {
+  const fields = readFileSync(`/proc/${pid}/stat`, "utf8").split(") ")[1]!.split(" ");
+  return (Number(fields[11]) + Number(fields[12])) / 100;
+}
+
+/** Resident memory of a process, MB. */
+export function residentMb(pid: number): number {
+  const line = /^VmRSS:\s+(\d+) kB/m.exec(readFileSync(`/proc/${pid}/status`, "utf8"));
+  return Number(line?.[1] ?? Number.NaN) / 1024;
+}
+
+export interface Load {
+  readonly url: string;
+  /** Whose CPU time is measured. */
+  readonly pid: number;
+  readonly connections: number;
+  readonly seconds: number;
+  /** Of a script for wrk, in Lua. */
+  readonly script?: string;
+}
+
+/** Runs wrk. Throws where any answer was not 2xx. */
+export async function runWrk({ url, pid, connections, seconds, script }: Load): Promise<Run> {
+  const before = cpuSeconds(pid);
+  const scripted = script === undefined ? [] : ["-s", script];
+  const wrk = Bun.spawn(["wrk", "-t1", `-c${connections}`, `-d${seconds}s`, ...scripted, url], {
+    stdout: "pipe",
+  });
+  const said = await new Response(wrk.stdout).text();
+  const cpu = cpuSeconds(pid) - before;
+  const requests = Number(/(\d+) requests in/.exec(said)?.[1] ?? 0);
+  const wrong = /Non-2xx.*|Socket errors.*/.exec(said)?.[0];
+  if (requests === 0 || wrong !== undefined)
+    throw new Error(`${url} with ${connections} connections: ${wrong ?? said}`);
+  return { perSecond: requests / seconds, cpu: (cpu * 1e6) / requests };
+}
+
+export function median(values: readonly number[]): number {
+  return values.toSorted((a, b) => a - b)[values.length >> 1] ?? Number.NaN;
+}

@@ -1,0 +1,156 @@
+/*
+ * What size costs: start-up, memory and CPU time a request with 1,000 targets and 10,000 routes against one of each, and
+ * with each balance algorithm. The rounds are interleaved, medians are printed, and a run with any answer but 2xx fails.
+ *
+ *   bun bench/scale.ts [--targets=1000] [--routes=10000] [--connections=64] [--rounds=5] [--seconds=3]
+ *
+ * Needs dist/sluice, nginx and wrk. All of them share this machine's cores.
+ */
+import { join } from "node:path";
+import { parseArgs } from "node:util";
+import { startNginx } from "../core/e2e/daemon.ts";
+import { freePort } from "../core/e2e/free-port.ts";
+import { ROOT } from "../core/e2e/paths.ts";
+import { temporaryDir } from "../core/testing/temporary-dir.ts";
+import { median, residentMb, type Run, runWrk } from "./measure.ts";
+
+const { values: options } = parseArgs({
+  options: {
+    targets: { type: "string", default: "1000" },
+    routes: { type: "string", default: "10000" },
+    connections: { type: "string", default: "64" },
+    rounds: { type: "string", default: "5" },
+    seconds: { type: "string", default: "3" },
+  },
+});
+const manyTargets = Number(options.targets);
+const manyRoutes = Number(options.routes);
+const connections = Number(options.connections);
+const rounds = Number(options.rounds);
+const seconds = Number(options.seconds);
+
+using dir = temporaryDir();
+await using stack = new AsyncDisposableStack();
+
+const origin = freePort();
+/** Each target has an address of its own; Linux has all of 127.0.0.0/8 on the loopback interface. */
+const addresses = Array.from(
+  { length: manyTargets },
+  (_, i) => `127.0.${1 + Math.floor(i / 250)}.${1 + (i % 250)}:${origin}`,
+);
+const listens = ["127.0.0.1:" + String(origin), ...addresses]
+  .map((one) => `listen ${one} backlog=4096;`)
+  .join(" ");
+dir.write(
+  "nginx.conf",
+  `worker_processes 1; daemon off; pid ${dir.path}/nginx.pid; error_log stderr crit;
+events { worker_connections 16384; }
+http {
+  access_log off; keepalive_requests 1000000000;
+  server { ${listens} location / { return 200 "${"x".repeat(1024)}"; } }
+}
+`,
+);
+stack.use(await startNginx(join(dir.path, "nginx.conf"), origin));
+
+interface Contender {
+  readonly name: string;
+  readonly url: string;
+  readonly pid: number;
+  readonly script: string | undefined;
+  readonly startedAfter: number;
+  readonly resident: number;
+}
+
+// The path changes with each request, so that no route is luckier than another.
+dir.write(
+  "paths.lua",
+  `local i = 0
+request = function()
+  i = (i + 7919) % ${manyRoutes}
+  return wrk.format("GET", "/service-" .. i .. "/items/42")
+end
+`,
+);
+
+async function start(name: string, targets: number, routes: number, balance: string): Promise<Contender> {
+  const port = freePort();
+  const file = `${name.replaceAll(/[^a-z0-9]+/g, "-")}.yaml`;
+  const urls = targets === 1 ? [`127.0.0.1:${origin}`] : addresses.slice(0, targets);
+  const paths = routes === 1 ? ["/*"] : Array.from({ length: routes }, (_, i) => `/service-${i}/*`);
+  dir.write(
+    file,
+    `version: 1
+listeners: [{ address: "127.0.0.1:${port}" }]
+log: { access: false }
+upstreams:
+  origin:
+    balance: ${balance}
+    targets: [${urls.map((one) => `"http://${one}"`).join(", ")}]
+routes:
+${paths.map((path) => `  - { match: { path: ${path} }, upstream: origin }`).join("\n")}
+`,
+  );
+  const url = `http://127.0.0.1:${port}/service-${routes === 1 ? 0 : routes - 1}/items/42`;
+  const begun = performance.now();
+  const child = Bun.spawn([join(ROOT, "dist/sluice"), "run", "-c", file], {
+    cwd: dir.path,
+    stdout: "ignore",
+    stderr: "inherit",
+  });
+  stack.defer(async () => {
+    child.kill();
+    await child.exited;
+  });
+  await firstAnswer(url);
+  const startedAfter = performance.now() - begun;
+  return {
+    ...{ name, url, pid: child.pid, startedAfter, resident: residentMb(child.pid) },
+    script: routes === 1 ? undefined : join(dir.path, "paths.lua"),
+  };
+}
+
+async function firstAnswer(url: string): Promise<void> {
+  const until = performance.now() + 60_000;
+  for (;;) {
+    try {
+      const answer = await fetch(url);
+      if (answer.ok) return;
+      throw new Error(`${url} answered ${answer.status}`);
+    } catch (error) {
+      if (performance.now() > until) throw error;
+      await Bun.sleep(1);
+    }
+  }
+}
+
+const contenders: Contender[] = [];
+contenders.push(await start("1 target, 1 route", 1, 1, "round-robin"));
+contenders.push(await start(`1 target, ${manyRoutes} routes`, 1, manyRoutes, "round-robin"));
+for (const balance of ["round-robin", "least-request", "ewma", "consistent-hash", "random"]) {
+  contenders.push(await start(`2 targets, ${balance}`, 2, 1, balance));
+  contenders.push(await start(`${manyTargets} targets, ${balance}`, manyTargets, 1, balance));
+}
+contenders.push(
+  await start(`${manyTargets} targets, ${manyRoutes} routes`, manyTargets, manyRoutes, "round-robin"),
+);
+
+const run = ({ url, pid, script }: Contender, time: number): Promise<Run> =>
+  runWrk({ url, pid, connections, seconds: time, ...(script !== undefined && { script }) });
+
+for (const one of contenders) await run(one, 1);
+const runs = new Map<Contender, Run[]>(contenders.map((one) => [one, []]));
+for (let round = 0; round < rounds; round++)
+  for (const one of contenders) runs.get(one)!.push(await run(one, seconds));
+
+const base = median(runs.get(contenders[0]!)!.map((one) => one.cpu));
+console.log(
+  `${connections} connections${" ".repeat(20)}  start ms  idle MB  after MB    req/s   µs CPU  of the first`,
+);
+for (const [one, all] of runs) {
+  const cpu = median(all.map((each) => each.cpu));
+  const speed = median(all.map((each) => each.perSecond));
+  console.log(
+    `${one.name.padEnd(34)} ${one.startedAfter.toFixed(0).padStart(8)} ${one.resident.toFixed(0).padStart(8)} ${residentMb(one.pid).toFixed(0).padStart(9)} ${speed.toFixed(0).padStart(8)} ${cpu.toFixed(1).padStart(8)} ${(cpu / base).toFixed(2).padStart(9)}`,
+  );
+}

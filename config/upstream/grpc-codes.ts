@@ -1,0 +1,20 @@
+/** The gRPC codes' names in kebab-case, by their numbers (grpc/doc/statuscodes.md). */
+export const GRPC_CODES = [
+  "ok",
+  "cancelled",
+  "unknown",
+  "invalid-argument",
+  "deadline-exceeded",
+  "not-found",
+  "already-exists",
+  "permission-denied",
+  "resource-exhausted",
+  "failed-precondition",
+  "aborted",
+  "out-of-range",
+  "unimplemented",
+  "internal",
+  "unavailable",
+  "data-loss",
+  "unauthenticated",
+] as const;

@@ -1,0 +1,85 @@
+import * as grpc from "@grpc/grpc-js";
+import { echoClient } from "./grpc-echo.ts";
+import type { Speech } from "./policy-orders.ts";
+
+/** What a client got. */
+export interface Said {
+  /** 200, or gRPC's OK. */
+  readonly good: boolean;
+  /** The HTTP status as text, or the gRPC code's name. */
+  readonly status: string;
+  /** The failure class of a gateway's own answer, "" in gRPC, where it stays in the log; its wording. */
+  readonly reason: string;
+  readonly message: string;
+  readonly retryAfter: string | undefined;
+  readonly ms: number;
+}
+
+/** Calls a gateway: HTTP with GET or POST, gRPC with unary calls. `x-to` names the upstream, `x-id` the request. */
+export class PolicyClient implements Disposable {
+  readonly #address: string;
+  readonly #channels: ReturnType<typeof echoClient>[] = [];
+  #calls = 0;
+
+  /** @param address of the gateway's listener. */
+  constructor(address: string) {
+    this.#address = address;
+  }
+
+  call(speech: Speech, to: string, id: string, method = "GET"): Promise<Said> {
+    return speech === "grpc" ? this.#rpc(to, id) : this.#http(to, id, method);
+  }
+
+  [Symbol.dispose](): void {
+    for (const channel of this.#channels) channel.close();
+  }
+
+  async #http(to: string, id: string, method: string): Promise<Said> {
+    const begun = performance.now();
+    const response = await fetch(`http://${this.#address}/`, {
+      method,
+      headers: { "x-to": to, "x-id": id },
+      ...(method === "POST" ? { body: "body" } : {}),
+    });
+    const text = await response.text();
+    const ms = performance.now() - begun;
+    const error = text.startsWith("{")
+      ? (JSON.parse(text) as { error: { reason: string; message: string } }).error
+      : undefined;
+    return {
+      good: response.status === 200,
+      status: String(response.status),
+      reason: error?.reason ?? "",
+      message: error?.message ?? "",
+      retryAfter: response.headers.get("retry-after") ?? undefined,
+      ms,
+    };
+  }
+
+  #rpc(to: string, id: string): Promise<Said> {
+    const metadata = new grpc.Metadata();
+    metadata.set("x-to", to);
+    metadata.set("x-id", id);
+    const begun = performance.now();
+    return new Promise((resolve) => {
+      this.#channel().Unary({ text: "body" }, metadata, {}, (error) =>
+        resolve({
+          good: error === null,
+          status: grpc.status[error?.code ?? grpc.status.OK],
+          reason: "",
+          message: error?.details ?? "",
+          retryAfter: error?.metadata.get("retry-after")[0]?.toString(),
+          ms: performance.now() - begun,
+        }),
+      );
+    });
+  }
+
+  /** A few connections, taken in turn. */
+  #channel(): ReturnType<typeof echoClient> {
+    if (this.#channels.length === 0)
+      for (let i = 0; i < 4; i++)
+        this.#channels.push(echoClient(this.#address, undefined, { "grpc.use_local_subchannel_pool": 1 }));
+    return this.#channels[this.#calls++ % this.#channels.length]!;
+  }
+}

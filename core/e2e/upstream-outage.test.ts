@@ -1,0 +1,84 @@
+import { afterAll, beforeAll, expect, test } from "bun:test";
+import { CaseTable } from "../testing/case-table.ts";
+import type { Said } from "./policy-client.ts";
+import type { Orders } from "./policy-orders.ts";
+import { type Kind, KINDS, PolicyWorld } from "./policy-world.ts";
+
+/*
+ * Every target of an upstream fails, on the compiled binary with every kind of upstream: the budget bounds what retries
+ * add to the load, and a `Retry-After` is obeyed.
+ */
+
+const table = new CaseTable("full outage", "upstream", "targets", "requests", "seen by targets", "ratio");
+const REQUESTS = 1_000;
+const RATIO = 0.2;
+const LEAST = 10;
+
+let world: PolicyWorld;
+beforeAll(async () => {
+  world = await PolicyWorld.start({
+    upstreams: ({ method }) => {
+      const grpc = method === "POST" ? ", unavailable" : "";
+      const on = `on: [connect, reset, timeout, "503"${grpc}], methods: [${method}]`;
+      const budget = `budget: { ratio: 20%, min: ${LEAST}, window: 10s }`;
+      const retries = `retries: { attempts: 3, ${on}, backoff: { base: 1ms, max: 2ms }, ${budget} }`;
+      return { failing: retries, resetting: retries, asking: retries };
+    },
+  });
+});
+afterAll(async () => {
+  await world[Symbol.asyncDispose]();
+  process.stdout.write(String(table));
+});
+
+/** Sends requests of every kind while all targets are as ordered; what was said and how many the targets saw. */
+async function outage(
+  name: string,
+  orders: Orders,
+  judge: (kind: Kind, said: readonly Said[], seen: number) => void,
+  count = REQUESTS,
+): Promise<void> {
+  await Promise.all(
+    KINDS.map(async (kind) => {
+      const row = table.begin(kind.title, name);
+      await world.orderAll(kind, orders);
+      const said = await world.calls(kind, name, name, count, 16);
+      const seen = world.seen(kind, name).length;
+      judge(kind, said, seen);
+      row.passed(String(count), String(seen), (seen / count).toFixed(3));
+    }),
+  );
+}
+
+test("every target answers 503, or UNAVAILABLE: at most the budget on top", () =>
+  outage("failing", { answer: "fail" }, ({ speech }, said, seen) => {
+    expect(new Set(said.map(({ status }) => status))).toEqual(
+      new Set([speech === "grpc" ? "UNAVAILABLE" : "503"]),
+    );
+    expect(seen).toBeLessThanOrEqual(REQUESTS * (1 + RATIO) + LEAST);
+    // It is used, too.
+    expect(seen).toBeGreaterThan(REQUESTS * (1 + RATIO / 2));
+  }));
+
+test("every target resets every connection: likewise", () =>
+  outage("resetting", { answer: "reset" }, ({ speech }, said, seen) => {
+    expect(new Set(said.map(({ status }) => status))).toEqual(
+      new Set([speech === "grpc" ? "UNAVAILABLE" : "502"]),
+    );
+    // Fewer where a connection carries several: the others on it are gone before the target reads them.
+    expect(seen).toBeLessThanOrEqual(REQUESTS * (1 + RATIO) + LEAST);
+  }));
+
+test("a Retry-After that asks for more than max_retry_after is passed on", () =>
+  outage(
+    "asking",
+    { answer: "fail", retryAfter: "60" },
+    ({ speech }, said, seen) => {
+      if (speech === "grpc") return;
+      expect(new Set(said.map(({ status, retryAfter }) => `${status} ${retryAfter}`))).toEqual(
+        new Set(["503 60"]),
+      );
+      expect(seen).toBe(said.length);
+    },
+    100,
+  ));
