@@ -10,6 +10,7 @@ import { count } from "../values.ts";
 import { parseTarget, TARGET_EXPECTED, TARGET_PATTERN } from "./target-url.ts";
 
 const MAX_WEIGHT = 1_000_000;
+const MIN_WEIGHT = 0.000_1;
 
 const targetUrl = () =>
   scalar(TARGET_EXPECTED, { type: "string", pattern: TARGET_PATTERN }, (value) => {
@@ -20,7 +21,7 @@ const targetUrl = () =>
 const targetWeight = () =>
   scalar(
     "a number above 0",
-    { type: "number", exclusiveMinimum: 0, maximum: MAX_WEIGHT },
+    { type: "number", minimum: MIN_WEIGHT, maximum: MAX_WEIGHT },
     (value): number | Refused => {
       if (value === 0) {
         return new Refused({
@@ -28,7 +29,8 @@ const targetWeight = () =>
         });
       }
       if (typeof value !== "number" || !(value > 0)) return new Refused();
-      return value <= MAX_WEIGHT ? value : new Refused({ because: `it is above ${MAX_WEIGHT}` });
+      if (value > MAX_WEIGHT) return new Refused({ because: `it is above ${MAX_WEIGHT}` });
+      return value >= MIN_WEIGHT ? value : new Refused({ because: `it is below ${MIN_WEIGHT}` });
     },
   );
 

@@ -134,8 +134,10 @@ function asked(call: Call, done: Done, service: Service): void {
       done(null, call.request);
       over();
     },
-    fail({ code = grpc.status.UNAVAILABLE }) {
-      done({ code, details: "as it was told" });
+    fail({ code = grpc.status.UNAVAILABLE, retryAfter }) {
+      const metadata = new grpc.Metadata();
+      if (retryAfter !== undefined) metadata.set("retry-after", retryAfter);
+      done({ code, details: "as it was told", metadata });
       over();
     },
     whenOver: (run) => void (whenOver = run),

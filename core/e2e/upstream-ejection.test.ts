@@ -50,6 +50,7 @@ test(
       expect(said.filter(({ good }) => !good).length).toBe(FAILURES);
       const ejected = await world.event(kind, "failing", "ejected", from);
       const begun = performance.now();
+      if (world.counts(kind,answer)["b"]!==3) console.log(kind.title, world.seen(kind,answer), said, world.gateway.lines.slice(-10));
       expect(world.counts(kind, answer)).toEqual({ a: FAILURES, b: FAILURES });
 
       const meanwhile = await world.calls(kind, "failing", `${answer}-out`, 20, 4);

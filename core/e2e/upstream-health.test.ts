@@ -96,15 +96,6 @@ test(
 );
 
 test(
-  "a port that is closed, by TCP",
-  eachKind(async (kind) => {
-    const from = world.gateway.lines.length;
-    await outAndBack(kind, "tcp", ["TCP", "port closed"], { listening: false }, { listening: true });
-    await world.event(kind, "checked", "healthy", from);
-  }),
-);
-
-test(
   "nobody is healthy: 503 with Retry-After, UNAVAILABLE; in panic all are asked",
   eachKind(async (kind) => {
     const row = table.begin(kind.title, kind.speech === "grpc" ? "gRPC" : "HTTP", "all fail");
@@ -130,4 +121,11 @@ test(
     expect((await world.call(kind, "checked", "again-0")).good).toBe(true);
     row.passed(times[0]!, "nobody", times[1]!, "0");
   }),
+);
+
+test(
+  "a port that is closed, by TCP",
+  eachKind((kind) =>
+    outAndBack(kind, "tcp", ["TCP", "port closed"], { listening: false }, { listening: true }),
+  ),
 );

@@ -22,6 +22,8 @@ const table = new CaseTable(
 /** More than this no kind is sent, however long the target takes to start. */
 const MOST = 40_000;
 const AT_ONCE = 16;
+/** So many requests are under way at any time, and lost when their target is killed. */
+const STALL = { every: 1, ms: 10 };
 const RETRIES = `attempts: 3, on: [connect, reset, timeout, "503"]`;
 
 let world: PolicyWorld;
@@ -81,7 +83,11 @@ class Load {
   }
 }
 
+const stall = (target: string): Promise<unknown> =>
+  Promise.all(KINDS.map((kind) => world.order(kind, target, { stall: STALL })));
+
 test("zero failed GETs; nothing that is not safe is sent twice", async () => {
+  await Promise.all([stall("a"), stall("b")]);
   const loads = KINDS.map((kind) => new Load(kind));
   const rows = KINDS.map(({ title }) => table.begin(title));
   const more = (count: number): Promise<unknown> => Promise.all(loads.map((load) => load.more(count)));
@@ -92,6 +98,7 @@ test("zero failed GETs; nothing that is not safe is sent twice", async () => {
     await victim.kill();
     await more(50);
     await victim.start();
+    await stall("b");
     await Promise.all(KINDS.map((kind) => world.event(kind, "retrying", "reachable", from)));
     await more(50);
   }

@@ -71,8 +71,8 @@ test("a breaker counts what its calls throw, or what is said to be a failure; th
 test("what the client did, and a call that was aborted, are no verdict", async () => {
   const { clock, policies } = setUp();
   const breaker = policies.circuitBreaker({ consecutiveFailures: 1 });
-  const fails = (error: unknown, signal?: AbortSignal) =>
-    breaker.execute(() => Promise.reject(error), signal).catch((thrown: unknown) => thrown);
+  const fails = (reason: unknown, signal?: AbortSignal) =>
+    breaker.execute(() => Promise.reject(reason), signal).catch((thrown: unknown) => thrown);
   await fails(new SluiceError("bad_request", "no"));
   expect(breaker.state).toBe("closed");
   const controller = new AbortController();

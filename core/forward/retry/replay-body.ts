@@ -157,7 +157,8 @@ export class ReplayBody implements PolledBody {
 
   /** What can be had without asking the source; undefined where there is nothing. */
   #atHand(): Chunk | undefined {
-    if (this.#cancelled !== undefined) throw this.#cancelled.reason ?? new Error("the body was cancelled");
+    if (this.#cancelled !== undefined)
+      throw new Error("the body was cancelled", { cause: this.#cancelled.reason });
     const kept = this.#kept?.from(this.#at);
     if (kept !== undefined) {
       this.#at += kept.byteLength;
