@@ -43,7 +43,7 @@ const listens = ["127.0.0.1:" + String(origin), ...addresses]
   .join(" ");
 dir.write(
   "nginx.conf",
-  `worker_processes 1; daemon off; pid ${dir.path}/nginx.pid; error_log stderr crit;
+  `master_process off; daemon off; pid ${dir.path}/nginx.pid; error_log stderr crit;
 events { worker_connections 16384; }
 http {
   access_log off; keepalive_requests 1000000000;

@@ -39,7 +39,7 @@ await using stack = new AsyncDisposableStack();
 const origin = freePort();
 dir.write(
   "nginx.conf",
-  `worker_processes 1; daemon off; pid ${dir.path}/nginx.pid; error_log stderr crit;
+  `master_process off; daemon off; pid ${dir.path}/nginx.pid; error_log stderr crit;
 events { worker_connections 8192; }
 http {
   access_log off; keepalive_requests 1000000000;

@@ -6,7 +6,10 @@ import type { Speech } from "./policy-orders.ts";
 export interface Said {
   /** 200, or gRPC's OK. */
   readonly good: boolean;
-  /** The HTTP status as text, or the gRPC code's name. */
+  /**
+   * The HTTP status as text, or the gRPC code's name; `left` where the client did before the answer was there, and
+   * `broken off` where there was no whole answer.
+   */
   readonly status: string;
   /** The failure class of a gateway's own answer, "" in gRPC, where it stays in the log; its wording. */
   readonly reason: string;
@@ -26,20 +29,26 @@ export class PolicyClient implements Disposable {
     this.#address = address;
   }
 
-  call(speech: Speech, to: string, id: string, method = "GET"): Promise<Said> {
-    return speech === "grpc" ? this.#rpc(to, id) : this.#http(to, id, method);
+  /** @param signal by which the client leaves. */
+  call(speech: Speech, to: string, id: string, method = "GET", signal?: AbortSignal): Promise<Said> {
+    if (speech === "grpc") return this.#rpc(to, id, signal);
+    return this.#http(to, id, method, signal).catch((error: unknown) => {
+      const status = signal?.aborted === true ? "left" : "broken off";
+      return { good: false, status, reason: "", message: String(error), retryAfter: undefined, ms: 0 };
+    });
   }
 
   [Symbol.dispose](): void {
     for (const channel of this.#channels) channel.close();
   }
 
-  async #http(to: string, id: string, method: string): Promise<Said> {
+  async #http(to: string, id: string, method: string, signal: AbortSignal | undefined): Promise<Said> {
     const begun = performance.now();
     const response = await fetch(`http://${this.#address}/`, {
       method,
       headers: { "x-to": to, "x-id": id },
       ...(method === "POST" ? { body: "body" } : {}),
+      ...(signal === undefined ? {} : { signal }),
     });
     const text = await response.text();
     const ms = performance.now() - begun;
@@ -56,22 +65,23 @@ export class PolicyClient implements Disposable {
     };
   }
 
-  #rpc(to: string, id: string): Promise<Said> {
+  #rpc(to: string, id: string, signal: AbortSignal | undefined): Promise<Said> {
     const metadata = new grpc.Metadata();
     metadata.set("x-to", to);
     metadata.set("x-id", id);
     const begun = performance.now();
     return new Promise((resolve) => {
-      this.#channel().Unary({ text: "body" }, metadata, {}, (error) =>
+      const call = this.#channel().Unary({ text: "body" }, metadata, {}, (error) =>
         resolve({
           good: error === null,
-          status: grpc.status[error?.code ?? grpc.status.OK],
+          status: signal?.aborted === true ? "left" : grpc.status[error?.code ?? grpc.status.OK],
           reason: "",
           message: error?.details ?? "",
           retryAfter: error?.metadata.get("retry-after")[0]?.toString(),
           ms: performance.now() - begun,
         }),
       );
+      signal?.addEventListener("abort", () => call.cancel());
     });
   }
 

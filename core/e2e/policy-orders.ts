@@ -22,8 +22,11 @@ export interface Orders {
   readonly stall?: { readonly every: number; readonly ms: number } | null;
   /** Of `/healthz`, or of grpc.health.v1, where NOT_FOUND stands for the redirect. */
   readonly health?: "good" | "failing" | "hang" | "redirect";
-  /** Whether its port accepts connections. False also resets those that are open. */
-  readonly listening?: boolean;
+  /**
+   * What becomes of connections: they are served, accepted and not even read, or there is nobody who accepts them. Each
+   * such order resets those that are open.
+   */
+  readonly port?: "served" | "mute" | "closed";
 }
 
 export interface Order {

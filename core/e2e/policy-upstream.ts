@@ -32,21 +32,26 @@ class Target implements Service {
   }
 
   async listen(): Promise<number> {
-    const front = (this.#front = createServer((socket) => this.#accepted(socket)));
+    const front = (this.#front = createServer({ noDelay: true }, (socket) => this.#accepted(socket)));
     await new Promise<void>((resolve) => front.listen(this.#port, "127.0.0.1", resolve));
     return (this.#port = (front.address() as AddressInfo).port);
   }
 
   async obey(orders: Orders): Promise<void> {
     this.#orders = { ...this.#orders, ...orders };
-    const { answer, listening } = this.#orders;
-    if (answer !== "hold") for (const request of this.#held) this.#answer(request);
-    if (listening === false && this.#front !== undefined) {
-      for (const socket of this.#sockets.values()) socket.resetAndDestroy();
-      const front = this.#front;
-      this.#front = undefined;
-      await new Promise((resolve) => front.close(resolve));
-    } else if (listening !== false && this.#front === undefined) await this.listen();
+    if (this.#orders.answer !== "hold") for (const request of this.#held) this.#answer(request);
+    const { port } = orders;
+    if (port === undefined) return;
+    for (const socket of this.#sockets.values()) socket.resetAndDestroy();
+    const front = this.#front;
+    if (port !== "closed") {
+      if (front === undefined) await this.listen();
+      return;
+    }
+    this.#front = undefined;
+    await new Promise<unknown>((resolve) =>
+      front === undefined ? resolve(undefined) : front.close(resolve),
+    );
   }
 
   async held(count: number): Promise<void> {
@@ -66,8 +71,7 @@ class Target implements Service {
     if (answer === "hold") {
       this.#held.add(request);
       for (const wake of this.#waiting.splice(0)) wake();
-    } else if (stall && this.#requests % stall.every === 0)
-      setTimeout(() => this.#answer(request), stall.ms);
+    } else if (stall && this.#requests % stall.every === 0) setTimeout(() => this.#answer(request), stall.ms);
     else this.#answer(request);
   }
 
@@ -88,7 +92,7 @@ class Target implements Service {
     this.#sockets.set(from, socket);
     // Who leaves says so by leaving.
     socket.on("error", () => undefined).once("close", () => this.#sockets.delete(from));
-    this.#serve(socket);
+    if (this.#orders.port !== "mute") this.#serve(socket);
   }
 }
 

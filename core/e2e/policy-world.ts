@@ -1,4 +1,5 @@
 import { readFileSync } from "node:fs";
+import { join } from "node:path";
 import { testCertificates } from "../listener/test-certificates.ts";
 import { temporaryDir } from "../testing/temporary-dir.ts";
 import { type Binary, type LogLine, startBinary } from "./binary.ts";
@@ -15,8 +16,10 @@ export interface Kind {
   readonly protocol: "http1" | "http2" | "grpc";
   readonly scheme: "http" | "https";
   /** The method of its calls where nothing else is said: POST in gRPC. */
-  readonly method: "GET" | "POST";
+  readonly method: Method;
 }
+
+type Method = "GET" | "POST";
 
 /** Every kind of upstream there is. */
 export const KINDS: readonly Kind[] = [
@@ -82,9 +85,7 @@ export class PolicyWorld implements AsyncDisposable {
     const journal = open.use(temporaryDir({ journal: "" }));
     const file = `${journal.path}/journal`;
     const speeches = KINDS.map(({ speech }) => speech);
-    const started = await Promise.all(
-      targets.map((name) => TargetProcess.start(name, speeches, file, tls)),
-    );
+    const started = await Promise.all(targets.map((name) => TargetProcess.start(name, speeches, file, tls)));
     for (const one of started) open.use(one);
     const gateway = open.use(
       await startBinary(configOf(started, upstreams), { "ca.pem": readFileSync(certificates.ca) + "" }),
@@ -93,14 +94,21 @@ export class PolicyWorld implements AsyncDisposable {
   }
 
   /** A call to the upstream `name` of a kind. */
-  call({ speech }: Kind, name: string, id: string, method?: "GET" | "POST"): Promise<Said> {
-    return this.client.call(speech, `${speech}-${name}`, id, method);
+  call({ speech }: Kind, name: string, id: string, method?: Method, signal?: AbortSignal): Promise<Said> {
+    return this.client.call(speech, `${speech}-${name}`, id, method, signal);
   }
 
   /** Calls with ids `PREFIX-N`, so many at once. */
-  async calls(kind: Kind, name: string, prefix: string, count: number, atOnce: number): Promise<Said[]> {
+  async calls(
+    kind: Kind,
+    name: string,
+    prefix: string,
+    count: number,
+    atOnce: number,
+    method?: Method,
+  ): Promise<Said[]> {
     const ids = Array.from({ length: count }, (_, i) => `${prefix}-${i}`);
-    return [...(await inParallel(ids, atOnce, (id) => this.call(kind, name, id))).values()];
+    return [...(await inParallel(ids, atOnce, (id) => this.call(kind, name, id, method))).values()];
   }
 
   order({ speech }: Kind, target: string, orders: Orders = {}, untilHeld?: number): Promise<Situation> {
@@ -136,7 +144,10 @@ export class PolicyWorld implements AsyncDisposable {
 
   /** The log's line of a change of an upstream, past or to come. @param from index of the first line looked at */
   event({ speech }: Kind, name: string, event: string, from = 0): Promise<LogLine> {
-    return this.gateway.line((line) => line["event"] === event && line["upstream"] === `${speech}-${name}`, from);
+    return this.gateway.line(
+      (line) => line["event"] === event && line["upstream"] === `${speech}-${name}`,
+      from,
+    );
   }
 
   /** All such changes from a line on, by name. */
@@ -154,6 +165,17 @@ export class PolicyWorld implements AsyncDisposable {
   async upstream({ speech }: Kind, name: string): Promise<UpstreamJson> {
     const { upstreams } = (await (await this.admin("/upstreams")).json()) as { upstreams: UpstreamJson[] };
     return upstreams.find((one) => one.name === `${speech}-${name}`)!;
+  }
+
+  /** Loads a changed configuration: with a route more. */
+  async reload(): Promise<void> {
+    const from = this.gateway.lines.length;
+    const text = readFileSync(join(this.gateway.dir, "sluice.yaml"), "utf8");
+    this.gateway.write("sluice.yaml", `${text}  - { match: { path: /more }, respond: { status: 204 } }\n`);
+    this.gateway.signal("SIGHUP");
+    const { msg } = await this.gateway.line((line) => String(line["msg"]).startsWith("reload"), from);
+    if (msg !== "reloaded")
+      throw new Error(`${String(msg)}: ${JSON.stringify(this.gateway.lines.slice(from))}`);
   }
 
   [Symbol.asyncDispose](): Promise<void> {

@@ -48,7 +48,10 @@ function expectRefused(said: readonly Said[], { speech }: Kind): void {
  * Clients that ask until the circuit is half open and as many requests as may are with the target, which holds them.
  * Those, and how many were refused.
  */
-async function untilHalfOpen(kind: Kind, prefix: string): Promise<{ held: Promise<Said[]>; refused: number }> {
+async function untilHalfOpen(
+  kind: Kind,
+  prefix: string,
+): Promise<{ held: Promise<Said[]>; refused: number }> {
   await world.order(kind, "a", { answer: "hold" });
   let over = false;
   const refused: Said[] = [];

@@ -9,7 +9,7 @@ import { type Kind, KINDS, PolicyWorld } from "./policy-world.ts";
  */
 
 const table = new CaseTable(
-  "active health: interval 200ms, fall 2, rise 2",
+  "active health: interval 200ms, timeout 500ms, fall 2, rise 2",
   "upstream",
   "check",
   "the endpoint",
@@ -21,7 +21,7 @@ const table = new CaseTable(
 
 let world: PolicyWorld;
 beforeAll(async () => {
-  const times = "interval: 200ms, timeout: 200ms, fall: 2, rise: 2";
+  const times = "interval: 200ms, timeout: 500ms, fall: 2, rise: 2";
   world = await PolicyWorld.start({
     upstreams: ({ speech }) => {
       const health = `health: { ${speech === "grpc" ? "grpc: true" : "path: /healthz"}, ${times} }`;
@@ -125,7 +125,5 @@ test(
 
 test(
   "a port that is closed, by TCP",
-  eachKind((kind) =>
-    outAndBack(kind, "tcp", ["TCP", "port closed"], { listening: false }, { listening: true }),
-  ),
+  eachKind((kind) => outAndBack(kind, "tcp", ["TCP", "port closed"], { port: "closed" }, { port: "served" })),
 );

@@ -122,3 +122,74 @@ test(
     row.passed("5", "1 + 1", `${Math.min(...waits)}-${Math.max(...waits)} ms`, String(refused.length));
   }),
 );
+
+test(
+  "who leaves, waiting or not, gives its place to others",
+  eachKind(async (kind) => {
+    for (const [name, held, waiting] of [
+      ["limited", 8, 8],
+      ["bulkhead", 5, 3],
+    ] as const) {
+      const row = table.begin(kind.title, `${name}: clients that leave`);
+      await world.orderAll(kind, { answer: "hold" });
+      const [first, then] = [new AbortController(), new AbortController()];
+      const send = (count: number, what: string, { signal }: AbortController): Promise<Said[]> =>
+        Promise.all(
+          Array.from({ length: count }, (_, i) =>
+            world.call(kind, name, `${what}-${name}-${i}`, undefined, signal),
+          ),
+        );
+      const left = [send(held, "held", then)];
+      await until(kind, name, held);
+      left.push(send(waiting, "waits", first));
+      await until(kind, name, held + waiting);
+      first.abort();
+      await until(kind, name, held);
+      then.abort();
+      await until(kind, name, 0);
+      for (const { status } of (await Promise.all(left)).flat()) expect(status).toBe("left");
+      expect(world.seen(kind, `held-${name}`).length).toBe(held);
+      expect(world.seen(kind, `waits-${name}`)).toEqual([]);
+
+      await world.orderAll(kind, { answer: "good" });
+      const said = await world.calls(kind, name, `next-${name}`, held + waiting, held + waiting);
+      expect(said.filter(({ good }) => !good)).toEqual([]);
+      row.passed(String(held + waiting), String(held), String(waiting), "0");
+    }
+  }),
+);
+
+/** Once so many requests of an upstream are under way or wait. */
+async function until(kind: Kind, name: string, count: number): Promise<void> {
+  for (;;) {
+    const { targets, queued, bulkhead } = await world.upstream(kind, name);
+    const sent = targets.reduce((sum, { in_flight }) => sum + in_flight, 0);
+    if ((bulkhead === null ? sent + queued : bulkhead.active + bulkhead.waiting) === count) return;
+  }
+}
+
+test("a reload while requests wait: none is lost", async () => {
+  const bursts = await Promise.all(
+    KINDS.map(async (kind) => {
+      await world.orderAll(kind, { answer: "hold" });
+      const said = world.calls(kind, "limited", "reloaded", 16, 16);
+      const inBulkhead = world.calls(kind, "bulkhead", "reloaded", 8, 8);
+      await Promise.all([until(kind, "limited", 16), until(kind, "bulkhead", 8)]);
+      return { kind, said, inBulkhead };
+    }),
+  );
+  await world.reload();
+  await Promise.all(
+    bursts.map(async ({ kind, said, inBulkhead }) => {
+      const row = table.begin(kind.title, "limited and bulkhead: a reload meanwhile");
+      // What waited then still counts.
+      const full = await world.call(kind, "bulkhead", "full-0");
+      expectRefused([full], kind);
+      await world.orderAll(kind, { answer: "good" });
+      expect((await said).filter(({ good }) => !good)).toEqual([]);
+      expect((await inBulkhead).filter(({ good }) => !good)).toEqual([]);
+      expect((await world.call(kind, "limited", "then-0")).good).toBe(true);
+      row.passed("16 and 8", "8 and 5", "8 and 3", "0");
+    }),
+  );
+});

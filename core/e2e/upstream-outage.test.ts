@@ -10,7 +10,6 @@ import { type Kind, KINDS, PolicyWorld } from "./policy-world.ts";
  */
 
 const table = new CaseTable("full outage", "upstream", "targets", "requests", "seen by targets", "ratio");
-const REQUESTS = 2_000;
 const RATIO = 0.2;
 const LEAST = 10;
 
@@ -22,7 +21,15 @@ beforeAll(async () => {
       const on = `on: [connect, reset, timeout, "503"${grpc}], methods: [${method}]`;
       const budget = `budget: { ratio: 20%, min: ${LEAST}, window: 10s }`;
       const retries = `retries: { attempts: 3, ${on}, backoff: { base: 1ms, max: 2ms }, ${budget} }`;
-      return { failing: retries, resetting: retries, asking: retries };
+      const silent = `attempts: 3, on: [connect, timeout], methods: [${method}], per_try_timeout: 100ms`;
+      return {
+        failing: retries,
+        resetting: retries,
+        asking: retries,
+        // Without a word on methods: no POST is sent twice.
+        unsafe: `retries: { attempts: 3, on: [connect, reset, timeout, "503"${grpc}] }`,
+        silent: `timeouts: { connect: 100ms }, retries: { ${silent}, backoff: { base: 1ms, max: 2ms }, budget: { min: 1000 } }`,
+      };
     },
   });
 });
@@ -35,8 +42,8 @@ afterAll(async () => {
 async function outage(
   name: string,
   orders: Orders,
+  count: number,
   judge: (kind: Kind, said: readonly Said[], seen: number) => void,
-  count = REQUESTS,
 ): Promise<void> {
   await Promise.all(
     KINDS.map(async (kind) => {
@@ -51,32 +58,66 @@ async function outage(
 }
 
 test("every target answers 503, or UNAVAILABLE: at most the budget on top", () =>
-  outage("failing", { answer: "fail" }, ({ speech }, said, seen) => {
+  outage("failing", { answer: "fail" }, 2_000, ({ speech }, said, seen) => {
     expect(new Set(said.map(({ status }) => status))).toEqual(
       new Set([speech === "grpc" ? "UNAVAILABLE" : "503"]),
     );
-    expect(seen).toBeLessThanOrEqual(REQUESTS * (1 + RATIO) + LEAST);
+    expect(seen).toBeLessThanOrEqual(said.length * (1 + RATIO) + LEAST);
     // It is used, too.
-    expect(seen).toBeGreaterThan(REQUESTS * (1 + RATIO / 2));
+    expect(seen).toBeGreaterThan(said.length * (1 + RATIO / 2));
   }));
 
 test("every target resets every connection: likewise", () =>
-  outage("resetting", { answer: "reset" }, ({ speech }, said, seen) => {
+  outage("resetting", { answer: "reset" }, 1_000, ({ speech }, said, seen) => {
     expect(new Set(said.map(({ status }) => status))).toEqual(
       new Set([speech === "grpc" ? "UNAVAILABLE" : "502"]),
     );
     // Fewer where a connection carries several: the others on it are gone before the target reads them.
-    expect(seen).toBeLessThanOrEqual(REQUESTS * (1 + RATIO) + LEAST);
+    expect(seen).toBeLessThanOrEqual(said.length * (1 + RATIO) + LEAST);
   }));
 
+test("every target answers 503, or resets: what is not idempotent is sent once", async () => {
+  for (const answer of ["fail", "reset"] as const) {
+    await Promise.all(
+      KINDS.map(async (kind) => {
+        const row = table.begin(kind.title, `${answer}, to POST`);
+        await world.orderAll(kind, { answer });
+        const prefix = `unsafe-${answer}`;
+        const said = await world.calls(kind, "unsafe", prefix, 100, 4, "POST");
+        expect(said.filter(({ good }) => good)).toEqual([]);
+        const seen = world.seen(kind, prefix);
+        expect(new Set(seen.map(({ id }) => id)).size).toBe(seen.length);
+        if (answer === "fail") expect(seen.length).toBe(said.length);
+        row.passed(String(said.length), String(seen.length), (seen.length / said.length).toFixed(3));
+      }),
+    );
+  }
+});
+
+test("one of two targets never answers, or does not even read: the other does", async () => {
+  for (const [what, orders] of [
+    ["b is silent", { answer: "hold" }],
+    ["b does not read", { answer: "good", port: "mute" }],
+  ] as const) {
+    await Promise.all(
+      KINDS.map(async (kind) => {
+        const row = table.begin(kind.title, what);
+        await world.order(kind, "a", { answer: "good" });
+        await world.order(kind, "b", orders);
+        const prefix = `silent-${orders.answer}`;
+        const said = await world.calls(kind, "silent", prefix, 20, 20);
+        expect(said.filter(({ good }) => !good)).toEqual([]);
+        const seen = world.seen(kind, prefix).length;
+        row.passed(String(said.length), String(seen), (seen / said.length).toFixed(3));
+        await world.order(kind, "b", { answer: "good", port: "served" });
+      }),
+    );
+  }
+});
+
 test("a Retry-After that asks for more than max_retry_after is passed on", () =>
-  outage(
-    "asking",
-    { answer: "fail", retryAfter: "60" },
-    ({ speech }, said, seen) => {
-      const asked = new Set(said.map(({ status, retryAfter }) => `${status} ${retryAfter}`));
-      expect(asked).toEqual(new Set([speech === "grpc" ? "UNAVAILABLE 60" : "503 60"]));
-      expect(seen).toBe(said.length);
-    },
-    100,
-  ));
+  outage("asking", { answer: "fail", retryAfter: "60" }, 100, ({ speech }, said, seen) => {
+    const asked = new Set(said.map(({ status, retryAfter }) => `${status} ${retryAfter}`));
+    expect(asked).toEqual(new Set([speech === "grpc" ? "UNAVAILABLE 60" : "503 60"]));
+    expect(seen).toBe(said.length);
+  }));

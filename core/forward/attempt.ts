@@ -56,6 +56,8 @@ export class Attempt implements OutboundRequest, Progress, Swept {
   #call: Cancellable | undefined;
   #timed: boolean;
   #headHere = false;
+  /** When the circuit breaker takes a call that goes on for good. */
+  #goodAt = Number.POSITIVE_INFINITY;
   #judged = false;
   #over = false;
 
@@ -125,6 +127,10 @@ export class Attempt implements OutboundRequest, Progress, Swept {
   }
 
   checkDeadline(now: number): void {
+    if (now >= this.#goodAt) {
+      this.#goodAt = Number.POSITIVE_INFINITY;
+      this.#decide(true);
+    }
     if (this.overdue !== undefined) return;
     if (now >= this.#limits.expiresAt) this.#expire(tookTooLong());
     else if (!this.#headHere && now >= this.#limits.headBy) this.#expire(tryTookTooLong());
@@ -168,6 +174,11 @@ export class Attempt implements OutboundRequest, Progress, Swept {
     const grpc = this.#x.protocol === "grpc" && status === 200;
     if (!grpc) this.#judge(status, undefined);
     else if (!body) this.#judge(status, grpcStatusOf(headers));
+    else if (this.permit !== undefined) {
+      this.#goodAt = now + STREAM_IS_GOOD;
+      if (!this.#timed) this.#deps.sweep.add(this);
+      this.#timed = true;
+    }
   }
 
   /**
@@ -241,6 +252,9 @@ export class Attempt implements OutboundRequest, Progress, Swept {
     this.answer.expire(overdue);
   }
 }
+
+/** Milliseconds after which a call whose answer has begun is no longer waited for: a stream may go on for hours. */
+const STREAM_IS_GOOD = 1_000;
 
 /** What a circuit breaker takes for a failure of an answer. */
 const SERVER_FAULT = failureMatcher(["5xx"]);

@@ -200,3 +200,46 @@ describe("a gRPC deadline", () => {
     expect(await forwarded).toMatchObject({ reason: "timeout.request", grpcStatus: 4 });
   });
 });
+
+test("a call that goes on does not keep the circuit breaker half open; what it ends with counts before", async () => {
+  const streams: ServerHttp2Stream[] = [];
+  await using upstream = await grpcUpstream((stream) => streams.push(stream));
+  const circuitBreaker = {
+    ...{ failureRatio: undefined, minRequests: 20, window: 10_000, consecutiveFailures: 2 },
+    ...{ openFor: 5_000, halfOpenRequests: 1 },
+  };
+  await using gate = harness({ u: { url: upstream.url, protocol: "grpc", circuitBreaker } });
+  const circuit = () => gate.upstreams.get("u")?.view.circuit;
+  const begun = async (): Promise<[TestExchange, ServerHttp2Stream]> => {
+    const count = streams.length;
+    const x = call(gate);
+    const forwarded = gate.forwarder.forward(x);
+    while (streams.length === count) await gate.clock.advance(0);
+    const stream = streams[count]!;
+    stream.respond(
+      { ":status": 200, "content-type": "application/grpc" },
+      { waitForTrailers: true, endStream: false },
+    );
+    await forwarded;
+    return [x, stream];
+  };
+  const end = async ([x, stream]: [TestExchange, ServerHttp2Stream], status: string): Promise<void> => {
+    stream.on("wantTrailers", () => stream.sendTrailers({ "grpc-status": status }));
+    stream.end(MESSAGE);
+    await x.text();
+  };
+  // What a caller has done wrong is no failure; UNAVAILABLE and INTERNAL are.
+  await end(await begun(), "14");
+  await end(await begun(), "3");
+  await end(await begun(), "14");
+  expect(circuit()).toBe("closed");
+  await end(await begun(), "13");
+  expect(circuit()).toBe("open");
+  await gate.clock.advance(5_000);
+  const watching = await begun();
+  expect(circuit()).toBe("half-open");
+  await gate.clock.advance(1_050);
+  expect(circuit()).toBe("closed");
+  await end(watching, "14");
+  expect(circuit()).toBe("closed");
+});

@@ -130,11 +130,13 @@ export class Tries {
     const unreached = failure !== undefined && !sent && upstream.hasOther(this.#tried);
     const delay = unreached ? 0 : nextDelay(tries, retries.config, answer?.headers, this.#deps);
     if (delay === undefined || this.#now() + delay >= Math.min(this.#expiresAt, x.deadline)) return undefined;
-    if (this.#replay !== undefined && !this.#replay.rewind()) return undefined;
+    if (this.#replay?.rewindable === false) return undefined;
     if (upstream.policies.budget?.take() === false) {
       this.#deps.observer.retried(upstream.config.name, "retry", "no_budget");
       return undefined;
     }
+    // Last: the answer of this try might be passed on while its upload still runs.
+    this.#replay?.rewind();
     return delay;
   }
 

@@ -8,7 +8,7 @@ import { loadExternal } from "./load-external.ts";
 
 const root = join(import.meta.dir, "../..");
 const guide = readFileSync(join(root, "core/plugin/README.md"), "utf8");
-const [written, middleware, tested] = [...guide.matchAll(/```ts\n(?<code>[^]*?)```/g)].map(
+const [written, middleware, tested, guarded] = [...guide.matchAll(/```ts\n(?<code>[^]*?)```/g)].map(
   ({ groups }) => groups!["code"]!,
 );
 
@@ -21,6 +21,7 @@ beforeAll(() => {
   writeFileSync(join(folder, "api-version.ts"), written!);
   writeFileSync(join(folder, "api-version.test.ts"), tested!);
   writeFileSync(join(folder, "etag.ts"), middleware!);
+  writeFileSync(join(folder, "plan.ts"), guarded!);
 });
 
 afterAll(() => rmSync(folder, { recursive: true, force: true }));
@@ -47,6 +48,31 @@ test("Hono's middleware is a plugin in three lines", async () => {
   await using upstream = await fakeUpstream(() => new Response("ok"));
   await using running = await startPlugin(definition, {}, { upstream });
   expect((await running.request()).headers.get("etag")).toMatch(/^"/);
+  release();
+});
+
+test("the guide's policies keep requests from a service that fails", async () => {
+  const { definition, release } = await loadExternal(join(folder, "plan.ts"));
+  let works = true;
+  await using service = await fakeUpstream(() =>
+    works ? new Response("gold") : new Response("", { status: 500 }),
+  );
+  await using upstream = await fakeUpstream(() => new Response("ok"));
+  const services = createTestServices();
+  await using running = await startPlugin(definition, { url: service.url }, { upstream, services });
+  const ask = async () => (await running.request({ headers: { "x-api-key": "k 1" } })).status;
+  expect(await ask()).toBe(200);
+  expect(service.requests[0]?.target).toBe("/k%201");
+  expect(upstream.requests[0]?.headers.get("x-plan")).toBe("gold");
+  works = false;
+  for (let i = 0; i < 5; i++) expect(await ask()).toBe(500);
+  const refused = await running.request();
+  expect(refused.status).toBe(503);
+  expect(refused.headers.get("retry-after")).toBe("10");
+  expect(service.requests).toHaveLength(6);
+  works = true;
+  await services.clock.advance(10_000);
+  expect(await ask()).toBe(200);
   release();
 });
 

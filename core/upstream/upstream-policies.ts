@@ -1,6 +1,6 @@
 import type { UpstreamConfig } from "../../config/types.ts";
-import { createLatencyWindow, type LatencyWindow } from "../forward/retry/latency-percentile.ts";
-import { createRetryBudget, type RetryBudget } from "../forward/retry/retry-budget.ts";
+import { createLatencyWindow, type LatencyWindow } from "../policies/latency-percentile.ts";
+import { createRetryBudget, type RetryBudget } from "../policies/retry-budget.ts";
 import {
   type Bulkhead,
   type CircuitBreaker,

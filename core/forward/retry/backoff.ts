@@ -12,7 +12,9 @@ export function backoff(
   { base, max }: { readonly base: number; readonly max: number },
   random: Pick<Random, "next">,
 ): number {
-  return random.next() * Math.min(max, base * 2 ** (attempt - 1));
+  // Bounded, or 0 would become NaN in the end.
+  const doublings = Math.min(attempt - 1, 52);
+  return random.next() * Math.min(max, base * 2 ** doublings);
 }
 
 /** RFC 9111 §1.2.2: what is longer than can be counted is taken for this many seconds. */

@@ -106,13 +106,22 @@ export class ReplayBody implements PolledBody {
   }
 
   /**
+   * False where `rewind` would answer that. True where it would not, unless it is up to the source. To ask costs the try
+   * that reads now nothing.
+   */
+  get rewindable(): boolean {
+    if (this.#released || this.#failure !== undefined) return false;
+    return !this.#lost || (!this.#pending && this.#held === undefined && this.#source.rewind !== undefined);
+  }
+
+  /**
    * Back to the first byte, for another try; the one before must not read any more. False where that is gone, where the
    * source has failed, and once `release` was called.
    */
   rewind(): boolean {
-    if (this.#released || this.#failure !== undefined) return false;
+    if (!this.rewindable) return false;
     if (this.#lost) {
-      if (this.#pending || this.#held !== undefined || this.#source.rewind?.() !== true) return false;
+      if (this.#source.rewind?.() !== true) return false;
       this.#ended = false;
     }
     this.#at = 0;

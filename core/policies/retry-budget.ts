@@ -1,6 +1,6 @@
 import type { Clock } from "sluice/plugin";
-import type { RetryBudgetConfig } from "../../../config/types.ts";
-import { SlidingCounts } from "../../policies/sliding-counts.ts";
+import type { RetryBudgetConfig } from "../../config/types.ts";
+import { SlidingCounts } from "./sliding-counts.ts";
 
 /**
  * How many retries (or hedges) an upstream is sent beside its requests. Whenever one is allowed, those of the last window
