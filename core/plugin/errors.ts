@@ -93,17 +93,17 @@ export const ERROR_CODES = {
   },
   draining: { status: 503, grpc: 14, owner: "gateway", meaning: "The gateway is shutting down." },
   upstream_timeout: { status: 504, grpc: 4, owner: "upstream", meaning: "The upstream exceeded a timeout." },
-  loop_detected: {
-    status: 508,
-    grpc: 13,
-    owner: "client",
-    meaning: "The request has passed this gateway before.",
-  },
   http_version_not_supported: {
     status: 505,
     grpc: 12,
     owner: "client",
     meaning: "An HTTP version that is not served.",
+  },
+  loop_detected: {
+    status: 508,
+    grpc: 13,
+    owner: "client",
+    meaning: "The request has passed this gateway before.",
   },
 } as const satisfies Record<string, ErrorKind>;
 
