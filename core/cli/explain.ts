@@ -124,11 +124,17 @@ function actionLines(config: Config, route: RouteConfig, facts: RouteFacts): str
   if (action.upstream === undefined) return ["upstream: chosen by a step", forwarded];
   const upstream = config.upstreams.find((candidate) => candidate.name === action.upstream);
   if (upstream === undefined) return [`upstream: ${action.upstream}`];
-  const total = upstream.targets.reduce((sum, target) => sum + target.weight, 0);
+  const first = Math.min(...upstream.targets.map(({ priority }) => priority));
+  const total = upstream.targets.reduce(
+    (sum, { weight, priority }) => (priority === first ? sum + weight : sum),
+    0,
+  );
   return [
     `upstream: ${upstream.name} (${upstream.protocol}, ${upstream.balance})`,
-    ...upstream.targets.map(
-      ({ url, weight }) => `  ${url} (weight ${weight}, ${Math.round((weight / total) * 100)} % of requests)`,
+    ...upstream.targets.map(({ url, weight, priority }) =>
+      priority === first
+        ? `  ${url} (weight ${weight}, ${Math.round((weight / total) * 100)} % of requests)`
+        : `  ${url} (weight ${weight}, priority ${priority}: only while nobody before may be asked)`,
     ),
     forwarded,
   ];

@@ -1,5 +1,6 @@
 import * as grpc from "@grpc/grpc-js";
 import { echoClient } from "./grpc-echo.ts";
+import { PolicyConnections } from "./policy-connections.ts";
 import type { Speech } from "./policy-orders.ts";
 
 /** What a client got. */
@@ -21,12 +22,14 @@ export interface Said {
 /** Calls a gateway: HTTP with GET or POST, gRPC with unary calls. `x-to` names the upstream, `x-id` the request. */
 export class PolicyClient implements Disposable {
   readonly #address: string;
+  readonly #connections: PolicyConnections;
   readonly #channels: ReturnType<typeof echoClient>[] = [];
   #calls = 0;
 
   /** @param address of the gateway's listener. */
   constructor(address: string) {
     this.#address = address;
+    this.#connections = new PolicyConnections(address);
   }
 
   /** @param signal by which the client leaves. */
@@ -39,28 +42,27 @@ export class PolicyClient implements Disposable {
   }
 
   [Symbol.dispose](): void {
+    this.#connections[Symbol.dispose]();
     for (const channel of this.#channels) channel.close();
   }
 
   async #http(to: string, id: string, method: string, signal: AbortSignal | undefined): Promise<Said> {
     const begun = performance.now();
-    const response = await fetch(`http://${this.#address}/`, {
-      method,
-      headers: { "x-to": to, "x-id": id },
-      ...(method === "POST" ? { body: "body" } : {}),
-      ...(signal === undefined ? {} : { signal }),
-    });
-    const text = await response.text();
+    const body = method === "POST" ? "content-length: 4\r\n\r\nbody" : "\r\n";
+    const head = `${method} / HTTP/1.1\r\nhost: ${this.#address}\r\nx-to: ${to}\r\nx-id: ${id}\r\n`;
+    const answer = await this.#connections.send(head + body, signal);
     const ms = performance.now() - begun;
+    const text = Buffer.from(answer.body).toString();
     const error = text.startsWith("{")
       ? (JSON.parse(text) as { error: { reason: string; message: string } }).error
       : undefined;
+    const status = answer.start.split(" ")[1]!;
     return {
-      good: response.status === 200,
-      status: String(response.status),
+      good: status === "200",
+      status,
       reason: error?.reason ?? "",
       message: error?.message ?? "",
-      retryAfter: response.headers.get("retry-after") ?? undefined,
+      retryAfter: answer.headers.get("retry-after"),
       ms,
     };
   }

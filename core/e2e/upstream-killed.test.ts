@@ -108,7 +108,7 @@ test("zero failed GETs; nothing that is not safe is sent twice", async () => {
   for (const [i, { kind, safe, others }] of loads.entries()) {
     const wrong = safe.filter(({ good }) => !good);
     { const d: Record<string,number> = {}; for (const o of others) { const k = o.status+" "+o.reason+" "+(o.good?"":o.message); d[k]=(d[k]??0)+1; } console.log("DBG", kind.title, JSON.stringify(d), others.filter(o=>o.status==="broken off").map(o=>o.ms)); }
-    if (wrong.length) console.log(kind.title, wrong, world.gateway.lines.filter(l => l.level==="error").slice(-12).map(l=>JSON.stringify(l)));
+    if (wrong.length) console.log(kind.title, wrong, world.gateway.lines.filter(l => l["level"]==="error").slice(-12).map(l=>JSON.stringify(l)));
     expect(wrong).toEqual([]);
     const times = new Map<string, number>();
     const seen = world.seen(kind, "other");

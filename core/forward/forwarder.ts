@@ -164,7 +164,8 @@ export function createForwarder(options: ForwarderOptions): Forwarder {
     try {
       const target = upstream.pick(hash);
       if (target === undefined) throw noTarget();
-      const limits = { expiresAt, headBy: Number.POSITIVE_INFINITY };
+      const limits =
+        expiresAt === Number.POSITIVE_INFINITY ? NO_LIMITS : { expiresAt, headBy: Number.POSITIVE_INFINITY };
       const made = (attempt = sender.attempt(x, upstream, target, begun, limits, x.request.body));
       return target.transport.request(made).then((answer) => {
         x.record.upstreamWait += sender.answered(x, upstream, made, begun, answer);
@@ -185,6 +186,8 @@ export function createForwarder(options: ForwarderOptions): Forwarder {
 
   return { forward };
 }
+
+const NO_LIMITS = { expiresAt: Number.POSITIVE_INFINITY, headBy: Number.POSITIVE_INFINITY };
 
 function raise(failure: Failure | undefined): void {
   if (failure !== undefined) throw failure.error;

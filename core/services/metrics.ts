@@ -12,6 +12,8 @@ import type { Counter, Gauge, Histogram, Metrics } from "sluice/plugin";
 const OTHER = "other";
 /** Label sets a metric may have; a stranger must not be able to fill our memory. */
 const MAX_CELLS = 1_000;
+/** The same where only a configuration makes label sets: 10,000 routes or targets are counted apart. */
+export const MAX_CONFIGURED_CELLS = 50_000;
 /** Seconds; from a fast hop inside a machine to a slow model. */
 export const DURATION_BUCKETS: readonly number[] = [
   0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 120,
@@ -64,12 +66,14 @@ class Family<T> {
 
   readonly #names: readonly string[];
   readonly #make: () => T;
+  readonly #most: number;
 
-  constructor(names: readonly string[], make: () => T) {
+  constructor(names: readonly string[], make: () => T, most = MAX_CELLS) {
     for (const name of names)
       if (!LABEL.test(name)) throw new TypeError(`illegal label name ${JSON.stringify(name)}`);
     this.#names = names;
     this.#make = make;
+    this.#most = most;
   }
 
   /** By name: who asks for a metric again may list its labels in another order. */
@@ -81,7 +85,7 @@ class Family<T> {
     const key = values.join("\u0000");
     const found = this.cells.get(key);
     if (found !== undefined) return found.cell;
-    if (this.cells.size >= MAX_CELLS && values.some((value) => value !== OTHER))
+    if (this.cells.size >= this.#most && values.some((value) => value !== OTHER))
       return this.cell(this.#names.map(() => OTHER));
     const labels: Record<string, string> = {};
     for (const [i, name] of this.#names.entries()) labels[name] = values[i] ?? "";
@@ -102,7 +106,8 @@ export interface HistogramFamily {
 
 /** The process's metrics. Names are given without the prefix `sluice_`. */
 export interface MetricsRegistry extends Metrics {
-  counterCells(name: string, help: string, labels: readonly string[]): CellFamily;
+  /** @param most label sets it may have. @default 1,000 */
+  counterCells(name: string, help: string, labels: readonly string[], most?: number): CellFamily;
   gaugeCells(name: string, help: string, labels: readonly string[]): CellFamily;
   histogramCells(
     name: string,
@@ -139,11 +144,12 @@ export function createMetrics(): MetricsRegistry {
     help: string,
     type: "counter" | "gauge",
     labels: readonly string[],
+    most?: number,
   ): Family<Cell> =>
     remembered(
       name,
       { help, type, labels },
-      () => new Family<Cell>(labels, () => ({ value: 0 })),
+      () => new Family<Cell>(labels, () => ({ value: 0 }), most),
       (family) =>
         [...family.cells.values()].map(({ labels: own, cell }) => ({ labels: own, value: cell.value })),
     );
@@ -220,8 +226,8 @@ export function createMetrics(): MetricsRegistry {
         },
       };
     },
-    counterCells(name, help, labels) {
-      const family = values(name, help, "counter", labels);
+    counterCells(name, help, labels, most) {
+      const family = values(name, help, "counter", labels, most);
       return { cell: (...own) => family.cell(own) };
     },
     gaugeCells(name, help, labels) {

@@ -3,7 +3,13 @@ import type { Rejection, Sent } from "../listener/inbound.ts";
 import type { GatewayExchange, Observer, ReadyStep } from "../pipeline/types.ts";
 import { accessLine, blame, grpcStatus, rejectedLine } from "./access-log.ts";
 import type { RootLog } from "./log.ts";
-import { type Cell, type HistogramCell, type MetricsRegistry, OVERHEAD_BUCKETS } from "./metrics.ts";
+import {
+  type Cell,
+  type HistogramCell,
+  MAX_CONFIGURED_CELLS,
+  type MetricsRegistry,
+  OVERHEAD_BUCKETS,
+} from "./metrics.ts";
 import { createUpstreamMetrics } from "./upstream-metrics.ts";
 
 interface ObserverOptions {
@@ -26,11 +32,12 @@ interface RouteCells {
 
 /** Turns what happens to requests into metrics and access log lines. */
 export function createObserver({ metrics, log, clock, accessLog }: ObserverOptions): Observer {
-  const requests = metrics.counterCells("requests_total", "Requests by outcome.", [
-    "route",
-    "protocol",
-    "status",
-  ]);
+  const requests = metrics.counterCells(
+    "requests_total",
+    "Requests by outcome.",
+    ["route", "protocol", "status"],
+    MAX_CONFIGURED_CELLS,
+  );
   const calls = metrics.counterCells(
     "grpc_calls_total",
     "gRPC and gRPC-Web calls by status code; `none` without one.",

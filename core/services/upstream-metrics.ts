@@ -1,7 +1,7 @@
-import type { Cell, HistogramCell, MetricsRegistry } from "./metrics.ts";
+import { type Cell, type HistogramCell, MAX_CONFIGURED_CELLS, type MetricsRegistry } from "./metrics.ts";
 
-/** Remembered label sets; then it is begun anew. */
-const REMEMBERED = 1_000;
+/** Remembered targets; then it is begun anew. Addresses of names come and go. */
+const REMEMBERED = 20_000;
 
 export interface UpstreamMetrics {
   /** A try has an answer's head, or failed; see `Observer.tried`. */
@@ -23,6 +23,7 @@ export function createUpstreamMetrics(metrics: MetricsRegistry): UpstreamMetrics
     "upstream_requests_total",
     "Tries by outcome: a status, `failed`, or `cancelled` for one that was given up on our side or the client's.",
     ["upstream", "target", "status"],
+    MAX_CONFIGURED_CELLS,
   );
   const waits = metrics.histogramCells(
     "upstream_duration_seconds",
