@@ -9,7 +9,7 @@ const CONFIG = `version: 1
 listeners: [{ address: "127.0.0.1:0" }]
 upstreams:
   one: { targets: ["http://127.0.0.1:1"] }
-  three: { protocol: http2, targets: [{ url: "http://127.0.0.1:1", weight: 2 }, "http://127.0.0.1:2"] }
+  three: { protocol: http2, targets: [{ url: "http://127.0.0.1:1", weight: 2 }, "http://127.0.0.1:2", { url: "http://127.0.0.1:3", priority: 1 }] }
 pipelines:
   edge:
     - plain
@@ -68,6 +68,7 @@ test("steps in order with what differs from the default, the upstream with its s
     "upstream: three (http2, round-robin)",
     "  http://127.0.0.1:1 (weight 2, 67 % of requests)",
     "  http://127.0.0.1:2 (weight 1, 33 % of requests)",
+    "  http://127.0.0.1:3 (weight 1, priority 1: only while nobody before may be asked)",
     "forwards: GET /b?x=1",
   ]);
 });
