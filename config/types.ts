@@ -162,6 +162,8 @@ export interface TargetConfig {
   readonly srv: boolean;
   /** An IP address to connect to instead of `host`: one that the name was resolved to. Never written by an operator. */
   readonly address?: string | undefined;
+  /** That of the SRV record (RFC 2782), among the targets of one `priority`. Never written by an operator. */
+  readonly recordPriority?: number | undefined;
 }
 
 export type HashKey =

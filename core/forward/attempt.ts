@@ -8,6 +8,7 @@ import { failureMatcher } from "../upstream/failure-class.ts";
 import type { Cancellable, OutboundRequest, Progress, Target, Upstream } from "../upstream/index.ts";
 import type { AnswerBody } from "./answer-body.ts";
 import { authorityOf, type HeaderRules } from "./header-rules.ts";
+import { tookTooLong } from "./waiting.ts";
 
 /** What every attempt of a forwarder shares. */
 export interface AttemptDeps {
@@ -168,7 +169,8 @@ export class Attempt implements OutboundRequest, Progress, Swept {
     const { state } = this.to;
     // A refusal may come faster than any work is done: nobody is drawn by that.
     if (status < 500 || waited > state.latency.at(now)) state.latency.observe(waited, now);
-    state.reached();
+    // What stood before says nothing about what it takes to connect now.
+    if (!this.reused) state.reached();
     this.#upstream.policies.latencies?.observe(waited);
     // What a gRPC call has come to stands in its trailers.
     const grpc = this.#x.protocol === "grpc" && status === 200;
@@ -186,13 +188,13 @@ export class Attempt implements OutboundRequest, Progress, Swept {
    * @param reason the failure class, where the upstream has failed; undefined where not.
    */
   failed(reason: string | undefined, now: number, waited: number): void {
-    const { latency } = this.to.state;
     // As long as that, at least, an answer would have taken.
-    if (this.sent && waited > latency.at(now)) latency.observe(waited, now);
-    if (reason !== undefined) {
-      this.#upstream.failed(this.to, reason);
-      this.#decide(false);
+    if (this.sent) {
+      const { latency } = this.to.state;
+      if (waited > latency.at(now)) latency.observe(waited, now);
+      this.#upstream.policies.latencies?.observe(waited);
     }
+    this.#blame(reason);
     this.finish();
   }
 
@@ -204,10 +206,7 @@ export class Attempt implements OutboundRequest, Progress, Swept {
 
   /** The answer's body has broken off. */
   brokeOff(error: unknown): void {
-    if (error instanceof SluiceError && error.owner === "upstream") {
-      this.#upstream.failed(this.to, error.reason);
-      this.#decide(false);
-    }
+    if (error instanceof SluiceError && error.owner === "upstream") this.#blame(error.reason);
     this.finish();
   }
 
@@ -223,6 +222,13 @@ export class Attempt implements OutboundRequest, Progress, Swept {
     this.to.release();
     if (this.#timed) this.#deps.sweep.remove(this);
     this.whenOver?.();
+  }
+
+  /** A full pool of ours, or a deadline that the caller has set, is nobody's fault. */
+  #blame(reason: string | undefined): void {
+    if (reason === undefined || !SERVER_FAULT.failed(reason)) return;
+    this.#upstream.failed(this.to, reason);
+    this.#decide(false);
   }
 
   #judge(status: number, grpcStatus: number | undefined): void {
@@ -256,19 +262,13 @@ export class Attempt implements OutboundRequest, Progress, Swept {
 /** Milliseconds after which a call whose answer has begun is no longer waited for: a stream may go on for hours. */
 const STREAM_IS_GOOD = 1_000;
 
-/** What a circuit breaker takes for a failure of an answer. */
-const SERVER_FAULT = failureMatcher(["5xx"]);
+/** What a circuit breaker takes for a failure. */
+const SERVER_FAULT = failureMatcher(["connect", "reset", "timeout", "5xx"]);
 
 /** UNKNOWN where there is none, as gRPC's clients have it. */
 function grpcStatusOf(headers: HeaderList | undefined): number {
   const value = headers?.get("grpc-status");
   return value !== undefined && /^\d{1,3}$/.test(value) ? Number(value) : 2;
-}
-
-function tookTooLong(): SluiceError {
-  return new SluiceError("upstream_timeout", "the whole exchange took too long", {
-    reason: "timeout.request",
-  });
 }
 
 function tryTookTooLong(): SluiceError {

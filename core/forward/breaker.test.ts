@@ -68,7 +68,9 @@ test("a probe that its client leaves is somebody else's turn", async () => {
     answers.push(answer);
     return answer.promise;
   });
-  await using gate = harness({ u: { url: upstream.url, circuitBreaker: { ...BREAKER, halfOpenRequests: 1 } } });
+  await using gate = harness({
+    u: { url: upstream.url, circuitBreaker: { ...BREAKER, halfOpenRequests: 1 } },
+  });
   for (let i = 0; i < 3; i++) expect(await statusOf(gate)).toBe(503);
   await gate.clock.advance(5_000);
   const probe = gate.exchange();
@@ -158,4 +160,57 @@ test("targets with their full number: requests wait in order, and no target ever
   expect(order).toEqual(["e overflow", "d client_closed", "a client_closed", "f overflow"]);
   b.cancel(left());
   await gate.clock.advance(0);
+});
+
+test("a full pool, a queue that is full, and a deadline of the caller's open no circuit", async () => {
+  using upstream = rawUpstream([]);
+  const pool = { maxConnections: 1, idleTimeout: 60_000, maxAge: undefined, maxPending: 0 };
+  const circuitBreaker = { ...BREAKER, consecutiveFailures: 1 };
+  await using gate = harness({ u: { url: upstream.url, pool, circuitBreaker } });
+  const holder = gate.exchange();
+  const held = failureOf(gate.forwarder.forward(holder));
+  await upstream.until("\r\n\r\n");
+  for (let i = 0; i < 3; i++) expect(await statusOf(gate)).toBe("overflow");
+  expect([circuit(gate), gate.upstreams.get("u")?.view.targets[0]?.failures]).toEqual(["closed", 0]);
+  holder.cancel(left());
+  await held;
+
+  using silent = rawUpstream([]);
+  await using calls = harness({ u: { url: silent.url, protocol: "grpc", circuitBreaker } });
+  const headers = [
+    ["content-type", "application/grpc"],
+    ["grpc-timeout", "1m"],
+  ] as const;
+  const x = calls.exchange({ method: "POST", version: "2", headers });
+  const late = failureOf(calls.forwarder.forward(x));
+  await silent.until("PRI");
+  await calls.clock.advance(50);
+  expect((await late).reason).toBe("timeout.deadline");
+  expect(circuit(calls)).toBe("closed");
+});
+
+test("the time of the whole exchange holds while a request waits, and what waited is not sent when it is over", async () => {
+  for (const waiting of [
+    { bulkhead: { concurrency: 1, queue: 9, queueTimeout: 60_000 } },
+    { limits: { requests: 1, queue: 9, queueTimeout: 60_000 } },
+  ]) {
+    using upstream = rawUpstream([]);
+    await using gate = harness({ u: { url: upstream.url, ...waiting } });
+    const holder = gate.exchange();
+    const held = failureOf(gate.forwarder.forward(holder));
+    await upstream.until("\r\n\r\n");
+    await using limited = harness({ u: { url: upstream.url, ...waiting, timeouts: { request: 1_000 } } });
+    const first = limited.exchange();
+    const firstFailed = failureOf(limited.forwarder.forward(first));
+    const second = limited.exchange({ method: "POST" });
+    const secondFailed = failureOf(limited.forwarder.forward(second));
+    await limited.clock.advance(1_100);
+    expect([(await firstFailed).reason, (await secondFailed).reason]).toEqual([
+      "timeout.request",
+      "timeout.request",
+    ]);
+    expect(upstream.received).not.toContain("POST");
+    holder.cancel(left());
+    await held;
+  }
 });

@@ -124,3 +124,18 @@ test("no more requests are hedged than the share that may be", async () => {
   expect(sent).toBeLessThanOrEqual(3);
   expect(gate.inFlight("u")).toBe(0);
 });
+
+test("a hedge that cannot be sent costs nothing and is no failure", async () => {
+  using slow = rawUpstream([]);
+  const limits = { requests: 1, queue: 0, queueTimeout: 1_000 };
+  await using gate = harness({ u: { url: slow.url, hedge: HEDGE, limits } });
+  const x = gate.exchange();
+  const forwarded = gate.forwarder.forward(x);
+  await slow.until("\r\n\r\n");
+  await gate.clock.advance(500);
+  slow.send(OK);
+  await forwarded;
+  expect(await x.text()).toBe("ok");
+  expect([gate.retries, gate.tries.map(([, , status]) => status)]).toEqual([[], [200]]);
+  expect(gate.upstreams.get("u")?.policies.hedges?.retries).toBe(0);
+});

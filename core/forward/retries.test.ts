@@ -203,9 +203,41 @@ test("a client that leaves during the back-off ends it", async () => {
   });
   const x = gate.exchange();
   const failed = failureOf(gate.forwarder.forward(x));
-  while (gate.retries.length === 0) await gate.clock.advance(0);
+  while (gate.tries.length === 0) await gate.clock.advance(0);
+  await gate.clock.advance(10);
   const { SluiceError } = await import("sluice/plugin");
   x.cancel(new SluiceError("client_closed", "left"));
   expect((await failed).code).toBe("client_closed");
   expect([upstream.requests.length, gate.inFlight("u")]).toEqual([1, 0]);
+});
+
+test("a body that was read to its end and is not kept is not sent again in part", async () => {
+  for (const length of [undefined, 5_000]) {
+    const seen: number[] = [];
+    await using upstream = await fakeUpstream(async (request) => {
+      seen.push((await request.text()).length);
+      return new Response("", { status: 503 });
+    });
+    await using gate = harness({ u: { url: upstream.url, retries: RETRIES } });
+    const body = new BodyQueue(nobody, length);
+    const x = gate.exchange({ method: "PUT", body });
+    const forwarded = gate.forwarder.forward(x);
+    body.push(bytes("a".repeat(5_000)));
+    body.end(undefined);
+    await forwarded;
+    expect([x.response?.status, seen]).toEqual([503, [5_000]]);
+  }
+});
+
+test("the time of a try does not cut what may not be tried again", async () => {
+  using slow = rawUpstream([]);
+  const retries = { ...RETRIES, perTryTimeout: 100 };
+  await using gate = harness({ u: { url: slow.url, retries } });
+  const x = gate.exchange({ method: "POST" });
+  const forwarded = gate.forwarder.forward(x);
+  await slow.until("\r\n\r\n");
+  await gate.clock.advance(1_000);
+  slow.send("HTTP/1.1 200 OK\r\ncontent-length: 0\r\n\r\n");
+  await forwarded;
+  expect(x.response?.status).toBe(200);
 });

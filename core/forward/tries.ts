@@ -4,10 +4,11 @@ import type { Permit } from "../policies/index.ts";
 import { noTarget } from "../upstream/failures.ts";
 import type { Target, UpstreamAnswer } from "../upstream/index.ts";
 import type { Attempt } from "./attempt.ts";
+import type { Plan } from "./plan.ts";
 import { nextDelay } from "./retry/next-delay.ts";
 import { ReplayBody } from "./retry/replay-body.ts";
-import type { Plan } from "./plan.ts";
 import type { Failure, Sender } from "./sender.ts";
+import { cancellable, tookTooLong, waitWithin } from "./waiting.ts";
 
 export interface TriesDeps {
   readonly clock: Clock;
@@ -23,11 +24,10 @@ interface Outcome {
   readonly failure: Failure | undefined;
 }
 
-/** Tries that run beside each other, the later ones hedging the first. */
-interface Race {
-  readonly running: Map<Attempt, Promise<Outcome>>;
-  /** Ends the wait until the next one is sent. */
-  stopTimer: () => void;
+/** A try that is under way. Its promise does not reject. */
+interface Running {
+  readonly attempt: Attempt;
+  readonly outcome: Promise<Outcome>;
 }
 
 /**
@@ -56,13 +56,13 @@ export class Tries {
   /** Sets `x.response`, or answers why there is none. Does not throw. */
   async run(): Promise<Failure | undefined> {
     const { bulkhead } = this.#plan.upstream.policies;
+    if (bulkhead === undefined) return this.#tryAgain();
     try {
-      const entered = bulkhead?.enter((cancel) => this.#x.onCancel(cancel));
-      if (entered !== undefined) await entered;
+      await this.#within((onCancel) => bulkhead.enter(onCancel) ?? Promise.resolve());
     } catch (thrown) {
       return this.#failed(undefined, this.#now(), thrown);
     }
-    if (bulkhead !== undefined) this.#release = () => bulkhead.leave();
+    this.#release = () => bulkhead.leave();
     try {
       return await this.#tryAgain();
     } finally {
@@ -88,9 +88,12 @@ export class Tries {
         const delay = this.#mayRetry(outcome, tries);
         if (delay === undefined) return this.#settle(outcome);
         discard(outcome);
+        if (delay > 0) await this.#pause(delay);
         this.#deps.observer.retried(upstream.config.name, "retry", "sent");
-        if (delay > 0 && !(await this.#pause(delay))) return this.#cancelled();
       }
+    } catch (thrown) {
+      // The request was given up during a pause.
+      return { error: SluiceError.from(thrown), movesOn: false };
     } finally {
       replay?.release();
     }
@@ -126,7 +129,7 @@ export class Tries {
     if (answer !== undefined && !retries.on.answered(answer.status, statusOfCall(x, answer)))
       return undefined;
     const sent = answer !== undefined || attempt?.sent === true;
-    if (sent && !retries.methods.has(x.request.method)) return undefined;
+    if (sent && !this.#repeatable) return undefined;
     const unreached = failure !== undefined && !sent && upstream.hasOther(this.#tried);
     const delay = unreached ? 0 : nextDelay(tries, retries.config, answer?.headers, this.#deps);
     if (delay === undefined || this.#now() + delay >= Math.min(this.#expiresAt, x.deadline)) return undefined;
@@ -136,79 +139,92 @@ export class Tries {
       return undefined;
     }
     // Last: the answer of this try might be passed on while its upload still runs.
-    this.#replay?.rewind();
-    return delay;
+    return this.#replay?.rewind() === false ? undefined : delay;
+  }
+
+  /** Whether the request may be sent again once a byte of it was. */
+  get #repeatable(): boolean {
+    return this.#plan.retries?.methods.has(this.#x.request.method) === true;
   }
 
   /** One try, and those that hedge it. */
   async #race(): Promise<Outcome> {
-    const { upstream, hedged } = this.#plan;
-    const { hedge } = upstream.config;
-    const first = await this.#start(this.#replay ?? this.#x.request.body);
-    if (first.attempt === undefined) return first.outcome!;
+    const first = await this.#start();
+    if ("failure" in first) return first;
     const after = this.#hedgeAfter();
-    if (hedge === undefined || after === undefined || !hedged.has(this.#x.request.method))
-      return first.running!;
-    const race: Race = { running: new Map([[first.attempt, first.running!]]), stopTimer: () => {} };
+    if (after === undefined) return first.outcome;
+    const running = new Map([[first.attempt, first.outcome]]);
     let last: Outcome | undefined;
-    for (let more = hedge.max; race.running.size > 0;) {
-      const ended = await this.#next(race, more > 0 ? after : undefined);
+    for (let more = this.#plan.upstream.config.hedge?.max ?? 0; running.size > 0;) {
+      const ended = await this.#next(running, more > 0 ? after : undefined);
       if (ended === undefined) {
-        more--;
-        if (!(await this.#hedge(race))) more = 0;
+        const hedge = this.#hedge();
+        more = hedge === undefined ? 0 : more - 1;
+        if (hedge !== undefined) running.set(hedge.attempt, hedge.outcome);
         continue;
       }
-      race.running.delete(ended.attempt!);
+      running.delete(ended.attempt!);
       if (last !== undefined) discard(last);
       last = ended;
       if (this.#isGood(ended)) break;
     }
-    for (const [loser, running] of race.running) {
+    for (const [loser, outcome] of running) {
       loser.giveUp(slower());
       // Its answer may be here as well.
-      void running.then(discard);
+      void outcome.then(discard);
     }
     return last!;
   }
 
-  /** The next of the race that ends; undefined once it is time to hedge. */
-  async #next(race: Race, after: number | undefined): Promise<Outcome | undefined> {
-    const ends: Promise<Outcome | undefined>[] = [...race.running.values()];
+  /** The next of those running that ends; undefined once it is time to hedge. */
+  async #next(
+    running: ReadonlyMap<Attempt, Promise<Outcome>>,
+    after: number | undefined,
+  ): Promise<Outcome | undefined> {
+    const ends: Promise<Outcome | undefined>[] = [...running.values()];
     if (after === undefined) return Promise.race(ends);
-    const timer = new Promise<undefined>((resolve) => {
-      race.stopTimer = this.#deps.clock.setTimeout(() => resolve(undefined), after);
-    });
+    const { promise: timer, resolve } = Promise.withResolvers<undefined>();
+    const stop = this.#deps.clock.setTimeout(() => resolve(undefined), after);
     const ended = await Promise.race([...ends, timer]);
-    race.stopTimer();
+    stop();
     return ended;
   }
 
-  /** Sends the request once more beside the one that is slow; false where that may not be. */
-  async #hedge(race: Race): Promise<boolean> {
+  /** Sends the request once more beside one that is slow; undefined where that cannot be, or may not. */
+  #hedge(): Running | undefined {
     const { upstream } = this.#plan;
-    const body = this.#copyOfBody();
-    if (body === undefined || this.#x.cancelled) return false;
-    if (upstream.policies.hedges?.take() !== true) {
-      this.#deps.observer.retried(upstream.config.name, "hedge", "no_budget");
-      return false;
+    const { breaker, hedges } = upstream.policies;
+    // All of the body has to be at hand.
+    const body = this.#x.request.body === null ? null : this.#replay?.whole();
+    if (body === undefined || this.#x.cancelled) return undefined;
+    let permit: Permit | undefined;
+    try {
+      const target = this.#pick();
+      if (target === undefined) return undefined;
+      permit = breaker?.enter();
+      if (hedges?.take() !== true) {
+        this.#deps.observer.retried(upstream.config.name, "hedge", "no_budget");
+        return undefined;
+      }
+      const hedge = this.#send(target, permit, body);
+      permit = undefined;
+      this.#deps.observer.retried(upstream.config.name, "hedge", "sent");
+      return hedge;
+    } catch {
+      // Nobody may be asked, which is no failure of the try that runs.
+      return undefined;
+    } finally {
+      if (permit !== undefined) breaker?.abandoned(permit);
     }
-    const { attempt, running } = await this.#start(body, false);
-    if (attempt === undefined || running === undefined) return false;
-    this.#deps.observer.retried(upstream.config.name, "hedge", "sent");
-    race.running.set(attempt, running);
-    return true;
   }
 
-  /** The request's body for another try beside the first; undefined where not all of it is at hand. */
-  #copyOfBody(): Body | null | undefined {
-    if (this.#x.request.body === null) return null;
-    return this.#replay?.whole();
-  }
-
+  /** Milliseconds; undefined where the request is not hedged. */
   #hedgeAfter(): number | undefined {
-    const { upstream } = this.#plan;
+    const { upstream, hedged } = this.#plan;
     const after = upstream.config.hedge?.after;
-    if (after === undefined) return undefined;
+    const { request, inbound } = this.#x;
+    // Two answers to an upgrade would both read what the client goes on with.
+    if (after === undefined || !hedged.has(request.method) || inbound.upgrade !== undefined) return undefined;
     return "ms" in after ? after.ms : upstream.policies.latencies?.at(after.percentile);
   }
 
@@ -218,52 +234,53 @@ export class Tries {
     return retries === undefined || !retries.on.answered(answer.status, statusOfCall(this.#x, answer));
   }
 
-  /**
-   * One attempt at the next target.
-   * @param waits whether it waits for a target to have room.
-   */
-  async #start(
-    body: Body | null,
-    waits = true,
-  ): Promise<{ attempt?: Attempt; running?: Promise<Outcome>; outcome?: Outcome }> {
-    const { upstream } = this.#plan;
-    const { sender } = this.#deps;
+  /** One attempt at the next target, which is waited for. */
+  async #start(): Promise<Running | Outcome> {
+    const { breaker } = this.#plan.upstream.policies;
     const begun = this.#now();
-    const { breaker } = upstream.policies;
-    let attempt: Attempt | undefined;
     let permit: Permit | undefined;
     /** A target on which a place is held until the attempt has one. */
     let held: Target | undefined;
-    const failed = (thrown: unknown): Outcome => ({
-      attempt,
-      answer: undefined,
-      failure: this.#failed(attempt, begun, thrown),
-    });
     try {
       permit = breaker?.enter();
-      const target = this.#pick() ?? (waits ? (held = await this.#place()) : undefined);
-      if (target === undefined) return {};
-      const limits = { expiresAt: this.#expiresAt, headBy: this.#headBy() };
-      const made = (attempt = sender.attempt(this.#x, upstream, target, this.#now(), limits, body));
-      made.permit = permit;
+      const target = this.#pick() ?? (held = await this.#place());
+      if (this.#now() >= this.#expiresAt) throw tookTooLong();
+      const running = this.#send(target, permit, this.#replay ?? this.#x.request.body);
       permit = undefined;
-      this.#tried.push(target);
-      const running = target.transport.request(made).then((answer) => {
-        sender.answered(this.#x, upstream, made, begun, answer);
-        return { attempt: made, answer, failure: undefined };
-      }, failed);
-      return { attempt: made, running };
+      return running;
     } catch (thrown) {
-      return { outcome: failed(thrown) };
+      return { attempt: undefined, answer: undefined, failure: this.#failed(undefined, begun, thrown) };
     } finally {
       if (permit !== undefined) breaker?.abandoned(permit);
       held?.release();
     }
   }
 
+  /** @throws SluiceError where the request may not be sent */
+  #send(target: Target, permit: Permit | undefined, body: Body | null): Running {
+    const { upstream } = this.#plan;
+    const { sender } = this.#deps;
+    const begun = this.#now();
+    const perTry = this.#repeatable ? this.#plan.retries?.config.perTryTimeout : undefined;
+    const headBy = perTry === undefined ? Number.POSITIVE_INFINITY : begun + perTry;
+    const limits = { expiresAt: this.#expiresAt, headBy };
+    const attempt = sender.attempt(this.#x, upstream, target, begun, limits, body);
+    attempt.permit = permit;
+    this.#tried.push(target);
+    const outcome = target.transport.request(attempt).then(
+      (answer) => {
+        sender.answered(this.#x, upstream, attempt, begun, answer);
+        return { attempt, answer, failure: undefined };
+      },
+      (thrown: unknown) => ({ attempt, answer: undefined, failure: this.#failed(attempt, begun, thrown) }),
+    );
+    return { attempt, outcome };
+  }
+
   #pick(): Target | undefined {
     const { upstream } = this.#plan;
-    if (upstream.resolving !== undefined || upstream.state.queue.length > 0) return undefined;
+    // Who waits has come before.
+    if (upstream.resolving !== undefined || upstream.state.queue.holds(upstream)) return undefined;
     return upstream.pick(this.#hash, this.#tried);
   }
 
@@ -271,60 +288,38 @@ export class Tries {
   async #place(): Promise<Target> {
     const { upstream } = this.#plan;
     for (let pending = upstream.resolving; pending !== undefined; pending = upstream.resolving)
-      await this.#unlessCancelled(pending);
+      await this.#within(cancellable(pending));
     let target: Target | undefined;
-    await upstream.state.queue.wait(
-      () => {
-        target = upstream.pick(this.#hash, this.#tried);
-        target?.acquire();
-        return target !== undefined;
-      },
-      upstream.config.limits,
-      (cancel) => this.#x.onCancel(cancel),
-    );
+    const place = (): boolean => {
+      target = upstream.pick(this.#hash, this.#tried);
+      target?.acquire();
+      return target !== undefined;
+    };
+    const { limits } = upstream.config;
+    await this.#within((onCancel) => upstream.state.queue.wait(upstream, place, limits, onCancel));
     if (target === undefined) throw noTarget();
     return target;
-  }
-
-  #headBy(): number {
-    const perTry = this.#plan.retries?.config.perTryTimeout;
-    return perTry === undefined ? Number.POSITIVE_INFINITY : this.#now() + perTry;
   }
 
   #failed(attempt: Attempt | undefined, begun: number, thrown: unknown): Failure {
     return this.#deps.sender.failed(this.#x, this.#plan.upstream, attempt, begun, thrown);
   }
 
-  #cancelled(): Failure {
-    return { error: this.#x.cancelReason!, movesOn: false };
-  }
-
-  /** False where the request is cancelled meanwhile. */
-  async #pause(ms: number): Promise<boolean> {
+  /** @throws why the request was given up meanwhile */
+  async #pause(ms: number): Promise<void> {
     let stop: (() => void) | undefined;
     const over = new Promise<void>((resolve) => {
       stop = this.#deps.clock.setTimeout(resolve, ms);
     });
     try {
-      await this.#unlessCancelled(over);
-      return true;
-    } catch {
-      return false;
+      await this.#within(cancellable(over));
     } finally {
       stop?.();
     }
   }
 
-  async #unlessCancelled(work: Promise<void>): Promise<void> {
-    let takeBack: (() => void) | undefined;
-    const cancelled = new Promise<never>((_, reject) => {
-      takeBack = this.#x.onCancel(reject);
-    });
-    try {
-      await Promise.race([work, cancelled]);
-    } finally {
-      takeBack?.();
-    }
+  #within<T>(wait: Parameters<typeof waitWithin<T>>[3]): Promise<T> {
+    return waitWithin(this.#x, this.#deps.clock, this.#expiresAt, wait);
   }
 
   #now(): number {

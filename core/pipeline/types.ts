@@ -89,6 +89,7 @@ export interface Observer {
   started(exchange: GatewayExchange): void;
   /**
    * A try against a target has its answer's head, or has failed without one.
+   * @param target "" where the request was refused before one was asked.
    * @param status 0 where there was no answer.
    * @param reason the failure class, where the upstream failed; undefined where the try was given up for another reason.
    * @param seconds from choosing the target on.

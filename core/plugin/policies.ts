@@ -58,7 +58,7 @@ export interface CircuitBreakerOptions {
 
 /**
  * Stops asking what fails. Closed, it lets everything through. Once enough has failed it is open and refuses everything for
- * `openFor`. Then it is half open: it lets `halfOpenRequests` through and refuses all others until those are decided. If
+ * `openFor`. Then it is half open: it lets `halfOpenRequests` through and refuses all others until those are decided, or have hung for `openFor` as well. If
  * all of them succeed, it is closed; as soon as one fails, it is open again. Only requests that began in the state that it
  * is in have a say.
  *

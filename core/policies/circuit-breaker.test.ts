@@ -202,6 +202,23 @@ test("a listener that was taken away hears nothing", () => {
   expect(changes).toHaveLength(1);
 });
 
+test("probes that hang are given up after as long as it was open, and others are let through", async () => {
+  const { breaker, clock } = setUp({ consecutiveFailures: 1, halfOpenRequests: 2 });
+  breaker.failed(breaker.enter());
+  await clock.advance(5_000);
+  const hanging = [breaker.enter(), breaker.enter()];
+  await clock.advance(4_999);
+  expect(refusalOf(() => breaker.enter())).toBeDefined();
+  await clock.advance(1);
+  const fresh = [breaker.enter(), breaker.enter()];
+  expect(refusalOf(() => breaker.enter())).toBeDefined();
+  // What becomes of the first ones is of no interest any more.
+  for (const permit of hanging) breaker.failed(permit);
+  expect(breaker.state).toBe("half-open");
+  for (const permit of fresh) breaker.succeeded(permit);
+  expect(breaker.state).toBe("closed");
+});
+
 test("whatever happens in whatever order: open lets nobody through, half open never more than it may", async () => {
   const step = fc.oneof(
     { weight: 4, arbitrary: fc.constant("enter" as const) },
@@ -221,6 +238,7 @@ test("whatever happens in whatever order: open lets nobody through, half open ne
         let under: { permit: Permit; phase: number }[] = [];
         let phase = 0;
         let openedAt = 0;
+        let probedAt = 0;
         let probes = 0;
         let good = 0;
         let row = 0;
@@ -235,13 +253,21 @@ test("whatever happens in whatever order: open lets nobody through, half open ne
           if (one === "enter") {
             const due = expected === "open" && clock.monotonic() - openedAt >= 5_000;
             const room = expected === "half-open" && probes + good < halfOpenRequests;
+            const hung = expected === "half-open" && !room && clock.monotonic() - probedAt >= 5_000;
+            if (hung) {
+              phase++;
+              probes = good = row = 0;
+            }
             const refused = refusalOf(() => {
               const permit = breaker.enter();
               under.push({ permit, phase });
               return permit;
             });
-            expect(refused === undefined).toBe(expected === "closed" || due || room);
-            if (refused === undefined && expected === "half-open") probes++;
+            expect(refused === undefined).toBe(expected === "closed" || due || room || hung);
+            if (refused === undefined && expected === "half-open") {
+              probes++;
+              probedAt = clock.monotonic();
+            }
           } else if ("wait" in one) await clock.advance(one.wait);
           else if (under.length > 0) {
             const ended = under[one.end % under.length]!;

@@ -53,6 +53,8 @@ class Breaker implements CircuitBreakerPolicy {
   /** Half open: requests that were let through and not given up, and those of them that succeeded. */
   #probes = 0;
   #good = 0;
+  /** When the last of them was let through. */
+  #probedAt = 0;
 
   constructor(
     config: CircuitBreakerConfig,
@@ -86,8 +88,15 @@ class Breaker implements CircuitBreakerPolicy {
       // A listener may have asked for itself.
       return this.enter();
     }
-    if (this.#probes >= this.#config.halfOpenRequests) throw this.#refusal();
+    const now = this.#clock.monotonic();
+    if (this.#probes >= this.#config.halfOpenRequests) {
+      if (now - this.#probedAt < this.#config.openFor) throw this.#refusal();
+      // They hang. What they come to, if they ever do, says nothing of the present.
+      this.#probes = this.#good = 0;
+      this.#phase++;
+    }
     this.#probes++;
+    this.#probedAt = now;
     return this.#phase;
   }
 

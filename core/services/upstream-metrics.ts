@@ -59,6 +59,9 @@ export function createUpstreamMetrics(metrics: MetricsRegistry): UpstreamMetrics
 
   return {
     tried(upstream, target, status, reason, seconds) {
+      if (reason !== undefined) failures.cell(upstream, reason).value++;
+      // Nobody was asked: a circuit was open, a queue full, a name not found.
+      if (target === "") return;
       const { byStatus, waits: wait } = cellsOf(upstream, target);
       const outcome = status === 0 && reason === undefined ? GIVEN_UP : status;
       let cell = byStatus.get(outcome);
@@ -68,7 +71,6 @@ export function createUpstreamMetrics(metrics: MetricsRegistry): UpstreamMetrics
       }
       cell.value++;
       wait.observe(seconds);
-      if (reason !== undefined) failures.cell(upstream, reason).value++;
     },
     retried(upstream, kind, outcome) {
       further.cell(upstream, kind, outcome).value++;

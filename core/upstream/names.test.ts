@@ -114,6 +114,45 @@ test("SRV records bring port, weight and priority", async () => {
   expect(upstream.pick()?.config.port).toBe(83);
 });
 
+test("an operator's priority weighs more than a record's, and is the same for names and addresses", async () => {
+  const srv = (priority: number) =>
+    named("_http._tcp.api.test", { srv: true, port: 0, url: "http+srv://_http._tcp.api.test", priority });
+  const zone: Zone = { "_http._tcp.api.test": [{ address: "10.0.0.1", port: 81, weight: 1, priority: 10 }] };
+  for (const [ofName, ofAddress, asked] of [
+    [0, 1, [81]],
+    [1, 0, [9]],
+    [1, 1, [9]],
+  ] as const) {
+    const spare = { ...targetOf({ port: 9 }), priority: ofAddress };
+    const it = world(zone);
+    const upstream = it.reload({ targets: [srv(ofName), spare] });
+    await it.clock.advance(0);
+    const ports = new Set(Array.from({ length: 8 }, () => upstream.pick()!.config.port));
+    expect([...ports]).toEqual([...asked]);
+    expect(upstream.view.targets.map(({ priority }) => priority)).toContain(ofName);
+  }
+});
+
+test("an address that passes from one name to another is asked as the other", async () => {
+  const zone: Zone = { "a.test": [{ address: "10.0.0.1" }], "b.test": [{ address: "10.0.0.1" }] };
+  const it = world(zone);
+  const upstream = it.reload({ targets: [named("a.test"), named("b.test")] });
+  await upstream.resolving;
+  await it.clock.advance(0);
+  expect(upstream.targets.map(({ config }) => config.host)).toEqual(["a.test"]);
+  const { transport, state } = upstream.targets[0]!;
+  zone["a.test"] = [{ address: "10.0.0.2" }];
+  await it.clock.advance(10_000);
+  expect(upstream.targets.map(({ config }) => [config.host, config.address])).toEqual([
+    ["a.test", "10.0.0.2"],
+    ["b.test", "10.0.0.1"],
+  ]);
+  expect([upstream.targets[1]!.state === state, upstream.targets[1]!.transport === transport]).toEqual([
+    true,
+    false,
+  ]);
+});
+
 test("a name that cannot be looked up is nobody to ask, and says so; afterwards it keeps what it had", async () => {
   const zone: Zone = { "api.test": "ESERVFAIL" };
   const it = world(zone);

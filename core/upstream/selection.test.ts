@@ -16,6 +16,11 @@ const OUTLIER: OutlierConfig = {
   maxEjected: 0.5,
 };
 
+const HEALTH: HealthConfig = {
+  ...{ kind: "http", path: "/", method: "GET", host: undefined, headers: [], statuses: [[200, 299]] },
+  ...{ body: undefined, service: "", interval: 5_000, timeout: 1_000, fall: 3, rise: 2 },
+};
+
 const scopes: KeepScope[] = [];
 afterEach(async () => {
   for (const scope of scopes.splice(0)) await scope.release(() => {});
@@ -159,6 +164,42 @@ describe("who may be asked", () => {
     expect(asked(upstream)).toEqual([4]);
   });
 
+  test("panic comes after the spares: only where nobody's share is enough are the unfit asked", () => {
+    const { reload } = world();
+    const first = [at(1), at(2), at(3), at(4)];
+    const { upstream, view } = reload({ targets: [...first, at(5, 1), at(6, 1)], panicThreshold: 0.5 });
+    for (const port of [1, 2, 3]) targetNamed(upstream, port).state.setHealth(false, "x");
+    expect([asked(upstream), view.panic]).toEqual([[5, 6], false]);
+    targetNamed(upstream, 5).state.setHealth(false, "x");
+    expect(asked(upstream)).toEqual([6]);
+    targetNamed(upstream, 6).state.setHealth(false, "x");
+    expect([asked(upstream), view.panic]).toEqual([[1, 2, 3, 4], true]);
+  });
+
+  test("among many targets changes are gathered, and nobody is asked meanwhile who has dropped out", async () => {
+    const it = world();
+    const many = Array.from({ length: 200 }, (_, i) => at(i + 1));
+    const { upstream } = it.reload({ targets: many });
+    for (const { state, config } of upstream.targets) if (config.port > 3) state.setHealth(false, "x");
+    expect(asked(upstream, 100)).toEqual([1, 2, 3]);
+    targetNamed(upstream, 7).state.setHealth(true, "x");
+    await it.clock.advance(20);
+    expect(asked(upstream, 100)).toEqual([1, 2, 3, 7]);
+    for (const { state } of upstream.targets) state.setHealth(false, "x");
+    expect(refusal(() => upstream.pick()).reason).toBe("no_target");
+    expect(it.told.filter((one) => one.includes("available"))).toEqual(["none_available"]);
+  });
+
+  test("what an upstream is like from its beginning is told as well", () => {
+    const it = world();
+    const config = { targets: three, panicThreshold: 0.9 };
+    const { upstream } = it.reload({ targets: three, health: HEALTH });
+    targetNamed(upstream, 1).state.setHealth(false, "x");
+    expect(it.told).toEqual(["unhealthy 1"]);
+    it.reload({ ...config, health: HEALTH });
+    expect(it.told).toEqual(["unhealthy 1", "panic"]);
+  });
+
   test("a target asked already is asked again only where there is nobody else", () => {
     const { reload } = world();
     const { upstream } = reload({ targets: [at(1), at(2)] });
@@ -222,6 +263,17 @@ describe("a target that cannot be connected to", () => {
     expect(asked(upstream)).toContain(server.port);
   });
 
+  test("those of the next priority are asked while all of the first cannot be", () => {
+    const { reload } = world();
+    const { upstream } = reload({ targets: [at(1), at(2), at(3, 1)] });
+    upstream.failed(targetNamed(upstream, 1), "connect");
+    expect(asked(upstream)).toEqual([2]);
+    upstream.failed(targetNamed(upstream, 2), "connect");
+    expect(asked(upstream)).toEqual([3]);
+    upstream.failed(targetNamed(upstream, 3), "connect");
+    expect(asked(upstream)).toEqual([1, 2]);
+  });
+
   test("a reset of a request is no reason", () => {
     const { reload } = world();
     const { upstream } = reload({ targets: [at(1), at(2)] });
@@ -259,11 +311,7 @@ describe("across a reload", () => {
     targetNamed(upstream, 2).state.eject(30_000, "reset");
     upstream.answered(targetNamed(upstream, 3), 200);
     const pool = { maxConnections: 3, idleTimeout: 1_000, maxAge: undefined, maxPending: 3 };
-    const health: HealthConfig = {
-      ...{ kind: "http", path: "/", method: "GET", host: undefined, headers: [], statuses: [[200, 299]] },
-      ...{ body: undefined, service: "", interval: 5_000, timeout: 1_000, fall: 3, rise: 2 },
-    };
-    const after = it.reload({ targets: three, pool, health });
+    const after = it.reload({ targets: three, pool, health: HEALTH });
     expect(after.view.targets.map(({ status }) => status)).toEqual(["unhealthy", "ejected", "available"]);
     expect(after.view.targets[2]!.answers).toBe(1);
     expect(asked(after.upstream)).toEqual([3]);

@@ -152,13 +152,10 @@ export class TargetSource {
       // Two names may have one address: it is one target.
       if (after.has(id)) continue;
       const known = before.get(id);
-      after.set(
-        id,
-        known !== undefined && sameShare(known.target.config, config) ? known : this.#make(config, known),
-      );
+      after.set(id, known !== undefined && isSame(known.target.config, config) ? known : this.#make(config));
     }
     this.#targets = after;
-    for (const [id, { connection }] of before) if (!after.has(id)) this.#release(id, connection);
+    for (const [id, one] of before) if (after.get(id) !== one) this.#release(id, one.connection);
     if (this.#state.owner === this.#owner && this.#names.length > 0) this.#speak(before, after);
   }
 
@@ -180,12 +177,7 @@ export class TargetSource {
     }
   }
 
-  #make(config: TargetConfig, known: { readonly target: Target; readonly connection: string } | undefined) {
-    // Only its share has changed, as SRV records may have it.
-    if (known !== undefined) {
-      const { target, connection } = known;
-      return { target: new Target(config, target.state, target.transport, this.#owner!), connection };
-    }
+  #make(config: TargetConfig) {
     const id = idOf(config);
     const tls = config.scheme === "https" ? this.#material : undefined;
     const connection = connectionKey(this.#config, config, tls);
@@ -215,7 +207,6 @@ export class TargetSource {
   }
 
   #release(id: string, connection: string): void {
-    if (this.#state.owner === this.#owner) this.#state.stopCheck(id);
     this.#state.targets.release(id);
     this.#state.connections.release(connection);
   }
@@ -244,17 +235,18 @@ function idOf({ url, scheme, address, port, basePath }: TargetConfig): string {
 }
 
 function withAddress(config: TargetConfig, found: ResolvedAddress): TargetConfig {
-  const { address, port = config.port, weight = 1, priority = 0 } = found;
-  return {
-    ...config,
-    ...{ address, port, weight: config.weight * weight },
-    // An operator's word weighs more than a record's, whose priorities have 16 bits (RFC 2782).
-    priority: config.priority * 65_536 + priority,
-  };
+  const { address, port = config.port, weight = 1, priority: recordPriority = 0 } = found;
+  return { ...config, address, port, weight: config.weight * weight, recordPriority };
 }
 
-function sameShare(a: TargetConfig, b: TargetConfig): boolean {
-  return a.weight === b.weight && a.priority === b.priority;
+/** Whether the same is to be asked in the same way: an address may have passed from one name to another. */
+function isSame(a: TargetConfig, b: TargetConfig): boolean {
+  return (
+    a.host === b.host &&
+    a.weight === b.weight &&
+    a.priority === b.priority &&
+    a.recordPriority === b.recordPriority
+  );
 }
 
 /** What a target's connections depend on. Weight and timeouts are no part of it: they may change under them. */

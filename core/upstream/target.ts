@@ -21,6 +21,8 @@ export class Target implements TargetView, Balanced {
   readonly transport: Transport;
   readonly weight: number;
   readonly id: string;
+  /** Targets of a higher one are asked only while none of a lower one may be. */
+  readonly level: number;
   readonly #owner: TargetOwner;
 
   constructor(config: TargetConfig, state: TargetState, transport: Transport, owner: TargetOwner) {
@@ -29,6 +31,8 @@ export class Target implements TargetView, Balanced {
     this.transport = transport;
     this.weight = config.weight;
     this.id = state.id;
+    // An operator's word weighs more than a record's, whose priorities have 16 bits (RFC 2782).
+    this.level = config.priority * 65_536 + (config.recordPriority ?? 0);
     this.#owner = owner;
   }
 

@@ -36,6 +36,8 @@ export class UpstreamState {
   readonly drained = new Set<string>();
   /** The generation in use: it alone checks health and speaks of the upstream as a whole. */
   owner: object | undefined;
+  /** What was told last of the upstream as a whole. */
+  told: { readonly panic: boolean; readonly available: boolean } = { panic: false, available: true };
   readonly #emit: (event: UpstreamEvent) => void;
 
   constructor(name: string, clock: Clock, emit: (event: UpstreamEvent) => void) {

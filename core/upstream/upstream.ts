@@ -29,8 +29,13 @@ export class Upstream implements TargetOwner, TargetWatcher {
   /** The one of them, where there is no other and nothing to choose. */
   #only: Target | undefined;
   #panic = false;
-  #available = true;
+  /** Something has changed since the targets were grouped. */
+  #stale = false;
+  #stopRegroup: (() => void) | undefined;
   readonly #usable = (target: Target): boolean => target.inFlight < this.#limit;
+  /** The same while the groups are not those of this moment. */
+  readonly #stillUsable = (target: Target): boolean =>
+    target.state.fit && !target.state.unreachable && target.inFlight < this.#limit;
 
   constructor(config: UpstreamConfig, state: UpstreamState, source: TargetSource, deps: UpstreamDeps) {
     this.config = config;
@@ -52,6 +57,7 @@ export class Upstream implements TargetOwner, TargetWatcher {
   }
 
   get panic(): boolean {
+    if (this.#stale) this.#regroup();
     return this.#panic;
   }
 
@@ -71,14 +77,27 @@ export class Upstream implements TargetOwner, TargetWatcher {
    * @throws SluiceError `unavailable`, reason `no_target` or `dns`, where none may be asked
    */
   pick(hash?: number, tried?: readonly Target[]): Target | undefined {
+    if (this.#stale) {
+      // For a moment, who has dropped out is passed over; then, or where nobody is left, it is decided anew.
+      const target = this.#among(hash, tried, this.#stillUsable);
+      if (target !== undefined) return target;
+      this.#regroup();
+    }
     const only = this.#only;
     if (only !== undefined) return only.inFlight < this.#limit ? only : undefined;
     if (this.#preferred.length === 0) throw this.#nobody();
+    return this.#among(hash, tried, this.#limit === Number.POSITIVE_INFINITY ? undefined : this.#usable);
+  }
+
+  #among(
+    hash: number | undefined,
+    tried: readonly Target[] | undefined,
+    usable: ((target: Target) => boolean) | undefined,
+  ): Target | undefined {
     const now = this.#deps.clock.monotonic();
-    const limited = this.#limit === Number.POSITIVE_INFINITY ? undefined : this.#usable;
-    if (tried === undefined || tried.length === 0) return this.#balancer.pick(now, hash, limited);
-    const fresh = (target: Target): boolean => !tried.includes(target) && this.#usable(target);
-    return this.#balancer.pick(now, hash, fresh) ?? this.#balancer.pick(now, hash, limited);
+    if (tried === undefined || tried.length === 0) return this.#balancer.pick(now, hash, usable);
+    const fresh = (target: Target): boolean => !tried.includes(target) && (usable?.(target) ?? true);
+    return this.#balancer.pick(now, hash, fresh) ?? this.#balancer.pick(now, hash, usable);
   }
 
   /** Whether somebody may be asked who is not among `tried`. */
@@ -109,7 +128,13 @@ export class Upstream implements TargetOwner, TargetWatcher {
   // What becomes of targets.
 
   targetChanged(_: TargetState): void {
-    this.#regroup();
+    // What changes together is looked at together, where that is much: a thousand targets may fail in one moment.
+    if (this.#targets.length <= FEW) {
+      this.#regroup();
+      return;
+    }
+    this.#stale = true;
+    this.#stopRegroup ??= this.#deps.clock.setTimeout(() => this.#regroup(), GATHER_MS);
   }
 
   /** It is the generation in use from now on. */
@@ -121,6 +146,7 @@ export class Upstream implements TargetOwner, TargetWatcher {
 
   /** Nobody asks it any more. */
   close(): void {
+    this.#stopRegroup?.();
     for (const target of this.#targets) target.state.unwatch(this);
     if (this.state.owner === this) {
       this.state.owner = undefined;
@@ -150,28 +176,32 @@ export class Upstream implements TargetOwner, TargetWatcher {
 
   /** Who may be asked is decided when something changes, and not for each request. */
   #regroup(): void {
+    this.#stale = false;
+    this.#stopRegroup?.();
+    this.#stopRegroup = undefined;
     const { targets, panic } = chosen(this.#targets, this.config.panicThreshold);
-    // Who cannot be connected to is asked where there is nobody else.
-    const reachable = targets.filter(({ state }) => !state.unreachable);
-    const preferred = reachable.length > 0 ? reachable : targets;
-    this.#preferred = preferred;
-    this.#only = preferred.length === 1 ? preferred[0] : undefined;
-    this.#balancer.update(preferred);
-    const wasPanic = this.#panic;
-    const wasAvailable = this.#available;
+    this.#preferred = targets;
+    this.#only = targets.length === 1 ? targets[0] : undefined;
     this.#panic = panic;
-    this.#available = preferred.length > 0;
-    if (this.state.owner === this) this.#speak(wasPanic, wasAvailable);
+    this.#balancer.update(targets);
+    this.#speak();
     if (this.state.queue.length > 0) this.state.queue.advance();
   }
 
-  #speak(wasPanic: boolean, wasAvailable: boolean): void {
+  /** Tells of the upstream as a whole, where that is not what was told last. */
+  #speak(): void {
     const { state } = this;
+    // Before the first look-up of its names has ended, nothing is known.
+    if (state.owner !== this || this.resolving !== undefined) return;
+    const { told } = state;
+    const available = this.#preferred.length > 0;
+    if (told.panic === this.#panic && told.available === available) return;
     const fit = this.#targets.filter((target) => target.state.fit).length;
     const facts = `${fit} of ${this.#targets.length} targets are fit`;
-    if (this.#panic !== wasPanic) state.report(this.#panic ? "panic" : "panic_over", undefined, facts);
-    if (this.#available !== wasAvailable)
-      state.report(this.#available ? "available" : "none_available", undefined, facts);
+    if (told.panic !== this.#panic) state.report(this.#panic ? "panic" : "panic_over", undefined, facts);
+    if (told.available !== available)
+      state.report(available ? "available" : "none_available", undefined, facts);
+    state.told = { panic: this.#panic, available };
   }
 
   #nobody() {
@@ -189,18 +219,46 @@ export class Upstream implements TargetOwner, TargetWatcher {
   }
 }
 
-/** The targets of the first priority at which somebody may be asked; all of it in panic. */
-function chosen(
-  targets: readonly Target[],
-  threshold: number,
-): { readonly targets: readonly Target[]; readonly panic: boolean } {
-  const asked = targets.filter(({ state }) => !state.drained);
-  const fit = asked.filter(({ state }) => state.fit);
-  const level = Math.min(...(fit.length > 0 ? fit : asked).map(({ priority }) => priority));
-  const all = fit.length > 0 ? asked.filter(({ priority }) => priority === level) : asked;
-  const good = fit.filter(({ priority }) => priority === level);
-  const panic = all.length > 0 && good.length < all.length * threshold;
-  return { targets: panic ? all : good, panic };
+/** Targets up to which each change is acted on at once. */
+const FEW = 64;
+
+/** Milliseconds for which changes among more are gathered. */
+const GATHER_MS = 20;
+
+interface Choice {
+  readonly targets: readonly Target[];
+  readonly panic: boolean;
+}
+
+/**
+ * Who is asked: those who can be, of the first level at which enough can; in panic all of the level at which the most
+ * can. Who cannot be connected to is asked where there is nobody else.
+ * @param threshold the share of a level that is enough.
+ */
+function chosen(targets: readonly Target[], threshold: number): Choice {
+  const levels = levelsOf(targets.filter(({ state }) => !state.drained));
+  for (const good of [isReachable, isFit]) {
+    for (const level of levels) {
+      const able = level.filter(good);
+      if (able.length > 0 && able.length >= level.length * threshold) return { targets: able, panic: false };
+    }
+  }
+  let best: readonly Target[] = [];
+  let share = -1;
+  for (const level of threshold > 0 ? levels : []) {
+    const able = level.filter(isFit).length / level.length;
+    if (able > share) [best, share] = [level, able];
+  }
+  return { targets: best, panic: best.length > 0 };
+}
+
+const isFit = ({ state }: Target): boolean => state.fit;
+const isReachable = ({ state }: Target): boolean => state.fit && !state.unreachable;
+
+/** By level, the lowest first. */
+function levelsOf(targets: readonly Target[]): readonly (readonly Target[])[] {
+  const levels = Map.groupBy(targets, ({ level }) => level);
+  return [...levels.keys()].sort((a, b) => a - b).map((level) => levels.get(level)!);
 }
 
 function viewOf(upstream: Upstream): UpstreamView {
