@@ -107,3 +107,23 @@ test.each([
 ])("%p is none", (pattern) => {
   expect(pathPatternFault(pattern)).toBeString();
 });
+
+test("whatever the paths, the earlier route that is found is the first that covers them", () => {
+  const segment = fc.constantFrom("a", "b", "", ":x", ":y");
+  const path = fc.option(
+    fc
+      .tuple(fc.array(segment, { minLength: 1, maxLength: 3 }), fc.boolean())
+      .map(([segments, rest]) => `/${segments.join("/")}${rest ? "/*" : ""}`),
+    { nil: undefined },
+  );
+  fc.assert(
+    fc.property(fc.array(path, { maxLength: 12 }), (paths) => {
+      const shapes = paths.map(pathShape);
+      const expected = shapes.map((inner, index) => {
+        const before = shapes.findIndex((outer, i) => i < index && coversPath(outer, inner));
+        return before < 0 ? undefined : before;
+      });
+      expect(shadows(paths.map((one) => ({ ...ANY, path: one })))).toEqual(expected);
+    }),
+  );
+});

@@ -1,4 +1,5 @@
-import { coversPath, type PathShape, pathShape } from "./path-syntax.ts";
+import { PathIndex } from "./path-index.ts";
+import { pathShape } from "./path-syntax.ts";
 import type { MatchConfig } from "./types.ts";
 
 /**
@@ -6,26 +7,22 @@ import type { MatchConfig } from "./types.ts";
  * undefined: two earlier matches that cover it only together are not seen.
  */
 export function shadows(matches: readonly MatchConfig[]): (number | undefined)[] {
-  // Each is compared with all before it: with thousands of routes, only what is cheap may stand in the loop.
-  const shaped = matches.map((match) => ({ match, shape: pathShape(match.path) }));
-  return shaped.map((inner, index) => {
-    for (let i = 0; i < index; i++) if (coversMatch(shaped[i]!, inner)) return i;
-    return undefined;
+  const earlier = new PathIndex();
+  return matches.map((inner, index) => {
+    const shape = pathShape(inner.path);
+    const before = earlier.covering(shape).find((i) => coversMatch(matches[i]!, inner));
+    earlier.add(shape, index);
+    return before;
   });
 }
 
-interface Shaped {
-  readonly match: MatchConfig;
-  readonly shape: PathShape;
-}
-
-function coversMatch(outer: Shaped, inner: Shaped): boolean {
+/** Whether all but the path of `outer` takes what `inner` takes. */
+function coversMatch(outer: MatchConfig, inner: MatchConfig): boolean {
   return (
-    coversPath(outer.shape, inner.shape) &&
-    coversSet(outer.match.methods, inner.match.methods, (a, b) => a === b) &&
-    coversSet(outer.match.hosts, inner.match.hosts, coversHost) &&
-    coversFields(outer.match.headers, inner.match.headers) &&
-    coversFields(outer.match.query, inner.match.query)
+    coversSet(outer.methods, inner.methods, (a, b) => a === b) &&
+    coversSet(outer.hosts, inner.hosts, coversHost) &&
+    coversFields(outer.headers, inner.headers) &&
+    coversFields(outer.query, inner.query)
   );
 }
 

@@ -55,6 +55,9 @@ const FEW_CONNECTIONS = 4_000;
  */
 const COLLECT_EVERY = 50;
 
+/** Routes of a configuration that is worth a garbage collection of some 50 ms after the start. */
+const LARGE_CONFIGURATION = 1_000;
+
 /** Connections of the admin listener; they are few, and must not take the gateway's. */
 const ADMIN_CONNECTIONS = 64;
 
@@ -206,6 +209,8 @@ class GatewayRuntime implements Runtime {
     for (const address of this.#admin.addresses) log.info({ role: "admin", address }, "listening");
     for (const address of this.#listeners.addresses) log.info({ role: "gateway", address }, "listening");
     log.info({ file: loaded.config.file, routes: loaded.config.routes.length }, "ready");
+    // What reading a large configuration has left behind would stay for long: 215 MB with 10,000 routes, 169 after this.
+    if (loaded.config.routes.length >= LARGE_CONFIGURATION) Bun.gc(true);
   }
 
   reload(trigger: string): Promise<ReloadResult> {

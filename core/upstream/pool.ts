@@ -2,6 +2,7 @@ import type { Clock } from "sluice/plugin";
 import type { PoolConfig } from "../../config/types.ts";
 import type { Call, CallRunner } from "./call.ts";
 import { abandoned, openingFailed, overflow, timedOut } from "./failures.ts";
+import { sweepWith } from "./pool-sweep.ts";
 
 /** A connection as its pool sees it. What happens to it, it tells the {@link Pool}. */
 export interface PooledConnection {
@@ -42,9 +43,6 @@ export class PoolNotes {
 
 /** Into how many ages the connections of a target are spread. */
 const SPREAD = 16;
-
-/** How often deadlines are looked at: no timeout fires later than this, and none early. */
-const SWEEP_MS = 100;
 
 export interface PoolOptions {
   readonly config: PoolConfig;
@@ -211,7 +209,7 @@ export class Pool implements CallRunner {
     this.#latestDeadline = Math.max(this.#latestDeadline, call.waitDeadline);
     waiting.add(call);
     if (again) this.#advance();
-    this.#stopSweep ??= this.#clock.setInterval(() => this.#sweep(), SWEEP_MS);
+    this.#stopSweep ??= sweepWith(this.#clock, () => this.#sweep());
     this.#fill();
   }
 
