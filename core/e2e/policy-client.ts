@@ -16,6 +16,8 @@ export interface Said {
   readonly reason: string;
   readonly message: string;
   readonly retryAfter: string | undefined;
+  /** A gRPC call's answer had begun: nobody may send the call again (grpc/proposal A6, "committed"). */
+  readonly committed: boolean;
   readonly ms: number;
 }
 
@@ -37,7 +39,8 @@ export class PolicyClient implements Disposable {
     if (speech === "grpc") return this.#rpc(to, id, signal);
     return this.#http(to, id, method, signal).catch((error: unknown) => {
       const status = signal?.aborted === true ? "left" : "broken off";
-      return { good: false, status, reason: "", message: String(error), retryAfter: undefined, ms: 0 };
+      const none = { reason: "", retryAfter: undefined, committed: false, ms: 0 };
+      return { good: false, status, message: String(error), ...none };
     });
   }
 
@@ -63,6 +66,7 @@ export class PolicyClient implements Disposable {
       reason: error?.reason ?? "",
       message: error?.message ?? "",
       retryAfter: answer.headers.get("retry-after"),
+      committed: false,
       ms,
     };
   }
@@ -72,6 +76,7 @@ export class PolicyClient implements Disposable {
     metadata.set("x-to", to);
     metadata.set("x-id", id);
     const begun = performance.now();
+    let committed = false;
     return new Promise((resolve) => {
       const call = this.#channel().Unary({ text: "body" }, metadata, {}, (error) =>
         resolve({
@@ -80,9 +85,11 @@ export class PolicyClient implements Disposable {
           reason: "",
           message: error?.details ?? "",
           retryAfter: error?.metadata.get("retry-after")[0]?.toString(),
+          committed,
           ms: performance.now() - begun,
         }),
       );
+      call.once("metadata", () => (committed = true));
       signal?.addEventListener("abort", () => call.cancel());
     });
   }

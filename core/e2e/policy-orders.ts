@@ -7,15 +7,11 @@ export type Speech = "http1" | "https1" | "http2" | "https2" | "grpc";
 export interface Orders {
   /**
    * - `good`: 200 (gRPC: OK)
-   * - `fail`: `status` (gRPC: `code`)
+   * - `fail`: 503 (gRPC: UNAVAILABLE)
    * - `reset`: the connection is reset once the request is there
    * - `hold`: nothing, until another order says what to answer
    */
   readonly answer?: "good" | "fail" | "reset" | "hold";
-  /** @default 503 */
-  readonly status?: number;
-  /** @default 14, UNAVAILABLE */
-  readonly code?: number;
   /** Beside `fail`. */
   readonly retryAfter?: string;
   /** Every n-th request is answered so many milliseconds later; null for none. */

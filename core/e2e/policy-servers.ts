@@ -9,7 +9,7 @@ import {
 } from "node:http2";
 import { createServer as createHttpsServer } from "node:https";
 import type { Server, Socket } from "node:net";
-import type { Orders, Speech } from "./policy-orders.ts";
+import type { Speech } from "./policy-orders.ts";
 
 /* Servers for connections that others have accepted, on Node: HTTP/1.1, HTTP/2, with TLS and without, and gRPC. */
 
@@ -21,7 +21,8 @@ export interface Asked {
   /** The port that its connection comes from. */
   readonly from: number;
   good(): void;
-  fail(orders: Orders): void;
+  /** 503, or UNAVAILABLE. */
+  fail(retryAfter: string | undefined): void;
   /** Runs once it is over: answered, or its client gone. */
   whenOver(run: () => void): void;
 }
@@ -46,7 +47,7 @@ export function server(
   const answer = (
     request: IncomingMessage | Http2ServerRequest,
     response: ServerResponse | Http2ServerResponse,
-  ): void => http(request, response as ServerResponse, service);
+  ): void => answerHttp(request, response as ServerResponse, service);
   // A connection ends when the gateway says so, not because it was idle.
   const open = { keepAliveTimeout: 0 };
   switch (speech) {
@@ -68,7 +69,7 @@ function served(http: Server): Serve {
 }
 
 /** Both kinds of response have what is used here. */
-function http(
+function answerHttp(
   request: IncomingMessage | Http2ServerRequest,
   response: ServerResponse,
   service: Service,
@@ -92,8 +93,7 @@ function http(
       id: String(request.headers["x-id"]),
       from: request.socket.remotePort ?? 0,
       good: () => end(200),
-      fail: ({ status = 503, retryAfter }) =>
-        end(status, retryAfter === undefined ? {} : { "retry-after": retryAfter }),
+      fail: (retryAfter) => end(503, retryAfter === undefined ? {} : { "retry-after": retryAfter }),
       whenOver: (run) => void response.once("close", run),
     });
 }
@@ -134,10 +134,10 @@ function asked(call: Call, done: Done, service: Service): void {
       done(null, call.request);
       over();
     },
-    fail({ code = grpc.status.UNAVAILABLE, retryAfter }) {
+    fail(retryAfter) {
       const metadata = new grpc.Metadata();
       if (retryAfter !== undefined) metadata.set("retry-after", retryAfter);
-      done({ code, details: "as it was told", metadata });
+      done({ code: grpc.status.UNAVAILABLE, details: "as it was told", metadata });
       over();
     },
     whenOver: (run) => void (whenOver = run),

@@ -54,11 +54,13 @@ export class TargetProcess implements AsyncDisposable {
    * what is the case.
    */
   order(speech: Speech, orders: Orders = {}, untilHeld?: number): Promise<Situation> {
+    const process = this.#process;
+    if (process === undefined) return Promise.reject(new Error(`target ${this.name} is not running`));
     const number = this.#orders++;
     return new Promise((resolve) => {
       this.#replies.set(number, resolve);
       const order = { number, target: `${this.name}/${speech}`, orders };
-      this.#process?.tell(untilHeld === undefined ? order : { ...order, untilHeld });
+      process.tell(untilHeld === undefined ? order : { ...order, untilHeld });
     });
   }
 

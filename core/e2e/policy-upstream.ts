@@ -83,7 +83,7 @@ class Target implements Service {
   #answer(request: Asked): void {
     const { answer } = this.#orders;
     if (answer === "reset") this.#sockets.get(request.from)?.resetAndDestroy();
-    else if (answer === "fail") request.fail(this.#orders);
+    else if (answer === "fail") request.fail(this.#orders.retryAfter);
     else request.good();
   }
 

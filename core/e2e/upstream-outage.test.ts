@@ -58,7 +58,7 @@ async function outage(
 }
 
 test("every target answers 503, or UNAVAILABLE: at most the budget on top", () =>
-  outage("failing", { answer: "fail" }, 2_000, ({ speech }, said, seen) => {
+  outage("failing", { answer: "fail" }, 1_000, ({ speech }, said, seen) => {
     expect(new Set(said.map(({ status }) => status))).toEqual(
       new Set([speech === "grpc" ? "UNAVAILABLE" : "503"]),
     );
@@ -68,7 +68,7 @@ test("every target answers 503, or UNAVAILABLE: at most the budget on top", () =
   }));
 
 test("every target resets every connection: likewise", () =>
-  outage("resetting", { answer: "reset" }, 1_000, ({ speech }, said, seen) => {
+  outage("resetting", { answer: "reset" }, 500, ({ speech }, said, seen) => {
     expect(new Set(said.map(({ status }) => status))).toEqual(
       new Set([speech === "grpc" ? "UNAVAILABLE" : "502"]),
     );

@@ -1,4 +1,4 @@
-import { HeaderList, type PolledBody, type SluiceError } from "sluice/plugin";
+import { HeaderList, type PolledBody, SluiceError } from "sluice/plugin";
 
 /** Who is told that an answer's body is over: read to its end, failed, or left by its reader. */
 export interface BodyOwner {
@@ -53,8 +53,7 @@ export class AnswerBody implements PolledBody {
     try {
       next = this.#inner.read();
     } catch (error) {
-      this.#owner.brokeOff(error);
-      throw error;
+      return this.#broke(error);
     }
     if (!(next instanceof Promise)) {
       if (next === null) this.#finished();
@@ -73,8 +72,7 @@ export class AnswerBody implements PolledBody {
     try {
       next = this.#inner.poll();
     } catch (error) {
-      this.#owner.brokeOff(error);
-      throw error;
+      return this.#broke(error);
     }
     if (next === null) this.#finished();
     return next;
@@ -110,7 +108,14 @@ export class AnswerBody implements PolledBody {
 
   #failed(error: unknown): null {
     if (this.#overdue !== undefined) return this.#cutShort(this.#overdue);
+    return this.#broke(error);
+  }
+
+  #broke(error: unknown): null {
     this.#owner.brokeOff(error);
+    // UNAVAILABLE tells a gRPC caller that it may try again; a reset would be INTERNAL.
+    if (this.#grpc && error instanceof SluiceError && error.owner === "upstream")
+      return this.#cutShort(error);
     throw error;
   }
 

@@ -206,7 +206,11 @@ export class Attempt implements OutboundRequest, Progress, Swept {
 
   /** The answer's body has broken off. */
   brokeOff(error: unknown): void {
-    if (error instanceof SluiceError && error.owner === "upstream") this.#blame(error.reason);
+    if (error instanceof SluiceError && error.owner === "upstream") {
+      this.#blame(error.reason);
+      // A gRPC caller gets a whole answer that says so: nobody else would note the failure.
+      if (this.#x.protocol === "grpc") this.#x.record.failure = error;
+    }
     this.finish();
   }
 

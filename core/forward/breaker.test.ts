@@ -38,9 +38,8 @@ test("opens, refuses with Retry-After, lets so many through when it is half open
   for (let i = 0; i < 3; i++) expect(await statusOf(gate)).toBe(500);
   expect(circuit(gate)).toBe("open");
   const refused = await failureOf(gate.forwarder.forward(gate.exchange()));
-  expect([refused.code, refused.reason, refused.headers]).toEqual([
-    ...["unavailable", "circuit_open", [["retry-after", "5"]]],
-  ]);
+  expect(refused).toMatchObject({ code: "unavailable", reason: "circuit_open" });
+  expect(refused.headers).toEqual([["retry-after", "5"]]);
   expect(upstream.requests).toHaveLength(3);
 
   await gate.clock.advance(5_000);

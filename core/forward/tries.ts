@@ -128,6 +128,8 @@ export class Tries {
     }
     if (answer !== undefined && !retries.on.answered(answer.status, statusOfCall(x, answer)))
       return undefined;
+    // The refusal would stand in the place of what the upstream has said.
+    if (upstream.policies.breaker?.state === "open") return undefined;
     const sent = answer !== undefined || attempt?.sent === true;
     if (sent && !this.#repeatable) return undefined;
     const unreached = failure !== undefined && !sent && upstream.hasOther(this.#tried);

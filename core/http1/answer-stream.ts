@@ -107,9 +107,15 @@ export class AnswerStream {
     try {
       return body.poll === undefined ? body.read() : body.poll();
     } catch (error) {
-      this.#break(error);
+      this.#bodyFailed(error);
       return BROKEN;
     }
+  }
+
+  #bodyFailed(error: unknown): void {
+    // RFC 9112 §6.3: with the last byte that Content-Length announced the message is complete.
+    if (this.bytes === this.#framing) this.#end();
+    else this.#break(error);
   }
 
   #wait(): void {
@@ -128,7 +134,7 @@ export class AnswerStream {
       if (this.#state === "reading") this.#run(chunk);
     };
     this.#failed ??= (error) => {
-      if (this.#state !== "over") this.#break(error);
+      if (this.#state !== "over") this.#bodyFailed(error);
     };
     next.then(this.#arrived, this.#failed);
   }
