@@ -45,7 +45,8 @@ test("opens, refuses with Retry-After, lets so many through when it is half open
   await gate.clock.advance(5_000);
   expect(circuit(gate)).toBe("half-open");
   const probes = await Promise.all(Array.from({ length: 6 }, () => statusOf(gate)));
-  expect(probes.sort()).toEqual([500, 500, "circuit_open", "circuit_open", "circuit_open", "circuit_open"]);
+  expect(probes.filter((one) => one === 500)).toHaveLength(2);
+  expect(probes.filter((one) => one === "circuit_open")).toHaveLength(4);
   expect([upstream.requests.length, circuit(gate)]).toEqual([5, "open"]);
 
   status = 200;

@@ -1,5 +1,5 @@
 import { afterEach, expect, test } from "bun:test";
-import { SluiceError } from "sluice/plugin";
+import type { SluiceError } from "sluice/plugin";
 import { createFakeClock, createMemoryLog, createSeededRandom } from "sluice/testing";
 import type { TargetConfig, UpstreamConfig } from "../../config/types.ts";
 import { createKeep, type KeepScope } from "../services/keep.ts";

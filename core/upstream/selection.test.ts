@@ -67,7 +67,7 @@ const three = [at(1), at(2), at(3)];
 /** The ports that so many requests go to, sorted, each once. */
 function asked(upstream: { pick(): Target | undefined }, times = 30): number[] {
   const ports = Array.from({ length: times }, () => upstream.pick()?.config.port ?? 0);
-  return [...new Set(ports)].sort();
+  return [...new Set(ports)].sort((a, b) => a - b);
 }
 
 function refusal(run: () => unknown): SluiceError {

@@ -4,7 +4,7 @@ import { type Balancer, createBalancer } from "./balance/index.ts";
 import { noTarget } from "./failures.ts";
 import { createOutlierDetector, type OutlierDetector } from "./health/index.ts";
 import type { Target, TargetOwner } from "./target.ts";
-import type { TargetState, TargetWatcher } from "./target-state.ts";
+import type { TargetWatcher } from "./target-state.ts";
 import type { TargetSource } from "./target-source.ts";
 import type { UpstreamDeps } from "./upstream-deps.ts";
 import { createPolicies, type UpstreamPolicies } from "./upstream-policies.ts";
@@ -127,7 +127,7 @@ export class Upstream implements TargetOwner, TargetWatcher {
 
   // What becomes of targets.
 
-  targetChanged(_: TargetState): void {
+  targetChanged(): void {
     // What changes together is looked at together, where that is much: a thousand targets may fail in one moment.
     if (this.#targets.length <= FEW) {
       this.#regroup();
