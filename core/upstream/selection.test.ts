@@ -263,6 +263,22 @@ describe("a target that cannot be connected to", () => {
     expect(asked(upstream)).toContain(server.port);
   });
 
+  test("is asked again once a health check gets through", async () => {
+    const it = world();
+    using server = Bun.serve({ port: 0, hostname: "127.0.0.1", fetch: () => new Response("ok") });
+    const { upstream } = it.reload({ targets: [at(server.port!), at(2)], health: HEALTH });
+    const target = targetNamed(upstream, server.port!);
+    // Failures in a row have put the next probe far away.
+    for (let i = 0; i < 8; i++) {
+      upstream.failed(target, "tls");
+      target.state.checked();
+    }
+    upstream.failed(target, "tls");
+    expect(target.status).toBe("unreachable");
+    while (target.status === "unreachable") await it.clock.advance(100);
+    expect(it.events.at(-1)).toMatchObject({ kind: "reachable", reason: "health check" });
+  });
+
   test("those of the next priority are asked while all of the first cannot be", () => {
     const { reload } = world();
     const { upstream } = reload({ targets: [at(1), at(2), at(3, 1)] });

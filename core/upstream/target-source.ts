@@ -219,6 +219,9 @@ export class TargetSource {
       ...{ target: config, config: this.#config.health!, clock, random, healthy: state.healthy },
       open: () => this.#transport(config, tls, CHECK_POOL),
       changed: ({ healthy, reason }) => state.setHealth(healthy, reason),
+      checked: ({ healthy }) => {
+        if (healthy) state.checked();
+      },
     });
   }
 

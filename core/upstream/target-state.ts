@@ -135,6 +135,13 @@ export class TargetState implements Ejectable {
     this.#reachable("answered");
   }
 
+  /** A health check has got through to it. */
+  checked(): void {
+    if (!this.unreachable) return;
+    this.#stopProbe?.();
+    this.#reachable("health check");
+  }
+
   close(): void {
     this.#closed = true;
     this.#stopProbe?.();
