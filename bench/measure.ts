@@ -5,12 +5,14 @@ export interface Run {
   readonly perSecond: number;
   /** Microseconds of CPU time, user and system, a request. */
   readonly cpu: number;
+  /** Those of them that the process itself spent, and not the kernel for it. */
+  readonly user: number;
 }
 
-/** CPU seconds of a process: user and system, all threads. */
-export function cpuSeconds(pid: number): number {
+/** CPU seconds of a process, all threads. */
+export function cpuSeconds(pid: number): { readonly user: number; readonly system: number } {
   const fields = readFileSync(`/proc/${pid}/stat`, "utf8").split(") ")[1]!.split(" ");
-  return (Number(fields[11]) + Number(fields[12])) / 100;
+  return { user: Number(fields[11]) / 100, system: Number(fields[12]) / 100 };
 }
 
 /** Resident memory of a process, MB. */
@@ -37,12 +39,14 @@ export async function runWrk({ url, pid, connections, seconds, script }: Load): 
     stdout: "pipe",
   });
   const said = await new Response(wrk.stdout).text();
-  const cpu = cpuSeconds(pid) - before;
+  const after = cpuSeconds(pid);
+  const user = after.user - before.user;
+  const cpu = user + after.system - before.system;
   const requests = Number(/(\d+) requests in/.exec(said)?.[1] ?? 0);
   const wrong = /Non-2xx.*|Socket errors.*/.exec(said)?.[0];
   if (requests === 0 || wrong !== undefined)
     throw new Error(`${url} with ${connections} connections: ${wrong ?? said}`);
-  return { perSecond: requests / seconds, cpu: (cpu * 1e6) / requests };
+  return { perSecond: requests / seconds, cpu: (cpu * 1e6) / requests, user: (user * 1e6) / requests };
 }
 
 export function median(values: readonly number[]): number {

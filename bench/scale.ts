@@ -1,14 +1,15 @@
 /*
  * What size costs: start-up, memory and CPU time a request with 1,000 targets and 10,000 routes against one of each, and
- * with each balance algorithm. The rounds are interleaved, medians are printed, and a run with any answer but 2xx fails.
+ * with each balance algorithm, beside HAProxy with as many servers. The rounds are interleaved, medians are printed, and a
+ * run with any answer but 2xx fails.
  *
- *   bun bench/scale.ts [--targets=1000] [--routes=10000] [--connections=64] [--rounds=5] [--seconds=3]
+ *   bun bench/scale.ts [--targets=1000] [--routes=10000] [--balance=round-robin,ewma] [--connections=64] [--rounds=5] [--seconds=3]
  *
- * Needs dist/sluice, nginx and wrk. All of them share this machine's cores.
+ * Needs dist/sluice, nginx, haproxy and wrk. All of them share this machine's cores.
  */
 import { join } from "node:path";
 import { parseArgs } from "node:util";
-import { startNginx } from "../core/e2e/daemon.ts";
+import { startHaproxy, startNginx } from "../core/e2e/daemon.ts";
 import { freePort } from "../core/e2e/free-port.ts";
 import { ROOT } from "../core/e2e/paths.ts";
 import { temporaryDir } from "../core/testing/temporary-dir.ts";
@@ -18,6 +19,7 @@ const { values: options } = parseArgs({
   options: {
     targets: { type: "string", default: "1000" },
     routes: { type: "string", default: "10000" },
+    balance: { type: "string", default: "round-robin,least-request,ewma,consistent-hash,random" },
     connections: { type: "string", default: "64" },
     rounds: { type: "string", default: "5" },
     seconds: { type: "string", default: "3" },
@@ -57,12 +59,13 @@ interface Contender {
   readonly name: string;
   readonly url: string;
   readonly pid: number;
-  readonly script: string | undefined;
+  /** Asks for the path of another route each time; undefined asks for that of the last. */
+  readonly script?: string;
   readonly startedAfter: number;
   readonly resident: number;
 }
 
-// The path changes with each request, so that no route is luckier than another.
+// What nobody has asked for in a while is cold.
 dir.write(
   "paths.lua",
   `local i = 0
@@ -91,7 +94,7 @@ routes:
 ${paths.map((path) => `  - { match: { path: ${path} }, upstream: origin }`).join("\n")}
 `,
   );
-  const url = `http://127.0.0.1:${port}/service-${routes === 1 ? 0 : routes - 1}/items/42`;
+  const url = `http://127.0.0.1:${port}/service-${manyRoutes - 1}/items/42`;
   const begun = performance.now();
   const child = Bun.spawn([join(ROOT, "dist/sluice"), "run", "-c", file], {
     cwd: dir.path,
@@ -104,10 +107,40 @@ ${paths.map((path) => `  - { match: { path: ${path} }, upstream: origin }`).join
   });
   await firstAnswer(url);
   const startedAfter = performance.now() - begun;
-  return {
-    ...{ name, url, pid: child.pid, startedAfter, resident: residentMb(child.pid) },
-    script: routes === 1 ? undefined : join(dir.path, "paths.lua"),
-  };
+  return { name, url, pid: child.pid, startedAfter, resident: residentMb(child.pid) };
+}
+
+/** What as many servers cost HAProxy: connections that are touched seldom are cold for everybody. */
+async function startPeer(servers: number): Promise<Contender> {
+  const port = freePort();
+  const file = `haproxy-${servers}.cfg`;
+  const all = servers === 1 ? [`127.0.0.1:${origin}`] : addresses.slice(0, servers);
+  dir.write(
+    file,
+    `global
+  nbthread 1
+  maxconn 8000
+defaults
+  mode http
+  timeout client 30s
+  timeout server 30s
+  timeout connect 5s
+  http-reuse always
+  option forwardfor
+frontend front
+  bind 127.0.0.1:${port}
+  default_backend origin
+backend origin
+  balance roundrobin
+${all.map((one, i) => `  server s${i} ${one}`).join("\n")}
+`,
+  );
+  const begun = performance.now();
+  const { pid } = stack.use(await startHaproxy(join(dir.path, file), port));
+  const url = `http://127.0.0.1:${port}/`;
+  await firstAnswer(url);
+  const startedAfter = performance.now() - begun;
+  return { name: `haproxy, ${servers} server(s)`, url, pid, startedAfter, resident: residentMb(pid) };
 }
 
 async function firstAnswer(url: string): Promise<void> {
@@ -125,15 +158,22 @@ async function firstAnswer(url: string): Promise<void> {
 }
 
 const contenders: Contender[] = [];
+const peers = [await startPeer(1), await startPeer(manyTargets)] as const;
 contenders.push(await start("1 target, 1 route", 1, 1, "round-robin"));
 contenders.push(await start(`1 target, ${manyRoutes} routes`, 1, manyRoutes, "round-robin"));
-for (const balance of ["round-robin", "least-request", "ewma", "consistent-hash", "random"]) {
+for (const balance of options.balance.split(",")) {
   contenders.push(await start(`2 targets, ${balance}`, 2, 1, balance));
   contenders.push(await start(`${manyTargets} targets, ${balance}`, manyTargets, 1, balance));
 }
 contenders.push(
   await start(`${manyTargets} targets, ${manyRoutes} routes`, manyTargets, manyRoutes, "round-robin"),
 );
+contenders.push(...peers);
+// The same processes once more, with all paths in turn.
+const script = join(dir.path, "paths.lua");
+const inTurn = (one: Contender): Contender => ({ ...one, name: `${one.name}, all paths`, script });
+const [single, routed] = contenders as [Contender, Contender];
+contenders.push(inTurn(single), inTurn(routed));
 
 const run = ({ url, pid, script }: Contender, time: number): Promise<Run> =>
   runWrk({ url, pid, connections, seconds: time, ...(script !== undefined && { script }) });
@@ -143,14 +183,22 @@ const runs = new Map<Contender, Run[]>(contenders.map((one) => [one, []]));
 for (let round = 0; round < rounds; round++)
   for (const one of contenders) runs.get(one)!.push(await run(one, seconds));
 
-const base = median(runs.get(contenders[0]!)!.map((one) => one.cpu));
+const against = (one: Contender, of: (run: Run) => number): string => {
+  const base = one.name.startsWith("haproxy")
+    ? peers[0]
+    : one.script === undefined
+      ? single
+      : contenders.at(-2)!;
+  return (median(runs.get(one)!.map(of)) / median(runs.get(base)!.map(of))).toFixed(2).padStart(6);
+};
 console.log(
-  `${connections} connections${" ".repeat(20)}  start ms  idle MB  after MB    req/s   µs CPU  of the first`,
+  `${connections} connections${" ".repeat(20)}  start ms  idle MB  after MB    req/s   µs CPU      ×  µs user      ×`,
 );
 for (const [one, all] of runs) {
   const cpu = median(all.map((each) => each.cpu));
+  const user = median(all.map((each) => each.user));
   const speed = median(all.map((each) => each.perSecond));
   console.log(
-    `${one.name.padEnd(34)} ${one.startedAfter.toFixed(0).padStart(8)} ${one.resident.toFixed(0).padStart(8)} ${residentMb(one.pid).toFixed(0).padStart(9)} ${speed.toFixed(0).padStart(8)} ${cpu.toFixed(1).padStart(8)} ${(cpu / base).toFixed(2).padStart(9)}`,
+    `${one.name.padEnd(34)} ${one.startedAfter.toFixed(0).padStart(8)} ${one.resident.toFixed(0).padStart(8)} ${residentMb(one.pid).toFixed(0).padStart(9)} ${speed.toFixed(0).padStart(8)} ${cpu.toFixed(1).padStart(8)} ${against(one, (each) => each.cpu)} ${user.toFixed(1).padStart(8)} ${against(one, (each) => each.user)}`,
   );
 }

@@ -134,7 +134,7 @@ test("/routes and /upstreams are what requests meet", async () => {
     upstreams: [
       {
         ...{ name: "app", protocol: "http1", balance: "round-robin", panic: false, queued: 0 },
-        ...{ circuit: null, bulkhead: null, retries: null },
+        ...{ circuit: null, bulkhead: null, retries: null, names: [] },
         targets: [target("http://127.0.0.1:1", 3), target("http://127.0.0.1:2", 1)],
       },
     ],

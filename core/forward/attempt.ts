@@ -16,12 +16,14 @@ export interface AttemptDeps {
   readonly sweep: DeadlineSweep;
 }
 
-/** When it has to be over. */
+/** How long it may take. */
 export interface AttemptLimits {
   /** The whole exchange; monotonic milliseconds, `Infinity` for none. */
   readonly expiresAt: number;
-  /** This try, until its answer's head; likewise. */
-  readonly headBy: number;
+  /** Its parts. */
+  readonly timeouts: UpstreamTimeouts;
+  /** Whether resets are tried again by policy, so that the transport does not do so by itself. */
+  readonly once: boolean;
 }
 
 /**
@@ -37,8 +39,10 @@ export class Attempt implements OutboundRequest, Progress, Swept {
   readonly body: Body | null;
   readonly upgrade: UpgradeOffer | undefined;
   readonly timeouts: UpstreamTimeouts;
+  readonly once: boolean;
   sent = false;
   reused = false;
+  finished = false;
   before: Swept | undefined;
   after: Swept | undefined;
   /** Set once the answer's head is here, where it has a body. */
@@ -56,7 +60,6 @@ export class Attempt implements OutboundRequest, Progress, Swept {
   readonly #limits: AttemptLimits;
   #call: Cancellable | undefined;
   #timed: boolean;
-  #headHere = false;
   /** When the circuit breaker takes a call that goes on for good. */
   #goodAt = Number.POSITIVE_INFINITY;
   #judged = false;
@@ -88,7 +91,8 @@ export class Attempt implements OutboundRequest, Progress, Swept {
     this.headers = headers;
     this.body = body;
     this.upgrade = upgrade;
-    this.timeouts = upstream.config.timeouts;
+    this.timeouts = limits.timeouts;
+    this.once = limits.once;
     this.to = to;
     this.#x = x;
     this.#upstream = upstream;
@@ -96,7 +100,7 @@ export class Attempt implements OutboundRequest, Progress, Swept {
     this.#deps = deps;
     x.departed = true;
     to.acquire();
-    this.#timed = Math.min(limits.expiresAt, limits.headBy) !== Number.POSITIVE_INFINITY;
+    this.#timed = limits.expiresAt !== Number.POSITIVE_INFINITY;
     if (this.#timed) deps.sweep.add(this);
   }
 
@@ -122,6 +126,11 @@ export class Attempt implements OutboundRequest, Progress, Swept {
     else this.#call?.cancelled(reason);
   }
 
+  /** The transport sends it once more: the connection turned out to be closing. */
+  resent(): void {
+    this.#x.record.attempts++;
+  }
+
   onInform(status: number, headers: HeaderList): void {
     this.#deps.rules.inform(headers);
     this.#x.inbound.inform(status, headers);
@@ -134,7 +143,6 @@ export class Attempt implements OutboundRequest, Progress, Swept {
     }
     if (this.overdue !== undefined) return;
     if (now >= this.#limits.expiresAt) this.#expire(tookTooLong());
-    else if (!this.#headHere && now >= this.#limits.headBy) this.#expire(tryTookTooLong());
   }
 
   /** Somebody waits for the answer's body: a step that reads it, whose time that is not. */
@@ -165,7 +173,6 @@ export class Attempt implements OutboundRequest, Progress, Swept {
 
   /** Its answer's head is here, after `waited` milliseconds. @param headers of the answer. */
   answered(status: number, headers: HeaderList, body: boolean, now: number, waited: number): void {
-    this.#headHere = true;
     const { state } = this.to;
     // A refusal may come faster than any work is done: nobody is drawn by that.
     if (status < 500 || waited > state.latency.at(now)) state.latency.observe(waited, now);
@@ -228,9 +235,10 @@ export class Attempt implements OutboundRequest, Progress, Swept {
     this.whenOver?.();
   }
 
-  /** A full pool of ours, or a deadline that the caller has set, is nobody's fault. */
+  /** A full pool of ours, a deadline that the caller has set, and an upload that takes its time are not its fault. */
   #blame(reason: string | undefined): void {
     if (reason === undefined || !SERVER_FAULT.failed(reason)) return;
+    if (reason === "timeout.request" && !this.finished) return;
     this.#upstream.failed(this.to, reason);
     this.#decide(false);
   }
@@ -238,7 +246,9 @@ export class Attempt implements OutboundRequest, Progress, Swept {
   #judge(status: number, grpcStatus: number | undefined): void {
     this.#judged = true;
     this.#upstream.answered(this.to, status, grpcStatus);
-    if (this.permit !== undefined) this.#decide(!SERVER_FAULT.answered(status, grpcStatus));
+    const good = !SERVER_FAULT.answered(status, grpcStatus);
+    if (!good) this.to.state.failures++;
+    this.#decide(good);
   }
 
   /** Tells the circuit breaker, once. */
@@ -273,12 +283,6 @@ const SERVER_FAULT = failureMatcher(["connect", "reset", "timeout", "5xx"]);
 function grpcStatusOf(headers: HeaderList | undefined): number {
   const value = headers?.get("grpc-status");
   return value !== undefined && /^\d{1,3}$/.test(value) ? Number(value) : 2;
-}
-
-function tryTookTooLong(): SluiceError {
-  return new SluiceError("upstream_timeout", "the upstream did not begin its answer in the time of a try", {
-    reason: "timeout.try",
-  });
 }
 
 /** RFC 9112 §3.2: an HTTP/1.1 request names a host even where the client, of HTTP/1.0, did not. */

@@ -148,6 +148,8 @@ export function createForwarder(options: ForwarderOptions): Forwarder {
     const plan = planOf(candidate.upstream);
     if (plan === undefined) return { error: unknownUpstream(), movesOn: true };
     const { upstream } = plan;
+    x.record.upstream = upstream.config.name;
+    x.record.target = undefined;
     const begun = clock.monotonic();
     if (begun >= x.deadline) x.cancel(deadlinePassed(x.record));
     if (x.cancelReason !== undefined) return { error: x.cancelReason, movesOn: false };
@@ -164,8 +166,7 @@ export function createForwarder(options: ForwarderOptions): Forwarder {
     try {
       const target = upstream.pick(hash);
       if (target === undefined) throw noTarget();
-      const limits =
-        expiresAt === Number.POSITIVE_INFINITY ? NO_LIMITS : { expiresAt, headBy: Number.POSITIVE_INFINITY };
+      const limits = expiresAt === Number.POSITIVE_INFINITY ? plan.limits : { ...plan.limits, expiresAt };
       const made = (attempt = sender.attempt(x, upstream, target, begun, limits, x.request.body));
       return target.transport.request(made).then((answer) => {
         x.record.upstreamWait += sender.answered(x, upstream, made, begun, answer);
@@ -186,8 +187,6 @@ export function createForwarder(options: ForwarderOptions): Forwarder {
 
   return { forward };
 }
-
-const NO_LIMITS = { expiresAt: Number.POSITIVE_INFINITY, headBy: Number.POSITIVE_INFINITY };
 
 function raise(failure: Failure | undefined): void {
   if (failure !== undefined) throw failure.error;

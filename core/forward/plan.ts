@@ -1,8 +1,9 @@
-import type { HashKey, RetriesConfig } from "../../config/types.ts";
+import type { HashKey, RetriesConfig, UpstreamTimeouts } from "../../config/types.ts";
 import type { GatewayExchange } from "../pipeline/types.ts";
 import { hashText } from "../upstream/balance/index.ts";
 import { type FailureMatcher, failureMatcher } from "../upstream/failure-class.ts";
 import type { Upstream } from "../upstream/index.ts";
+import type { AttemptLimits } from "./attempt.ts";
 
 /** What is known of an upstream before the first request to it. */
 export interface Plan {
@@ -12,6 +13,8 @@ export interface Plan {
   /** Of a request, for consistent hashing; undefined where nothing of it is hashed. */
   readonly hash: ((x: GatewayExchange) => number | undefined) | undefined;
   readonly retries: RetryPlan | undefined;
+  /** Of the one attempt where none of this is. */
+  readonly limits: AttemptLimits;
   /** Methods of requests that may be hedged. */
   readonly hedged: ReadonlySet<string>;
 }
@@ -20,6 +23,8 @@ export interface RetryPlan {
   readonly config: RetriesConfig;
   readonly on: FailureMatcher;
   readonly methods: ReadonlySet<string>;
+  /** Those of one try. */
+  readonly timeouts: UpstreamTimeouts;
 }
 
 export function makePlan(upstream: Upstream): Plan {
@@ -37,9 +42,18 @@ export function makePlan(upstream: Upstream): Plan {
       config: retries,
       on: failureMatcher(retries.on),
       methods: new Set(retries.methods),
+      timeouts: timeoutsOfTry(upstream.config.timeouts, retries.perTryTimeout),
     },
+    limits: { expiresAt: Number.POSITIVE_INFINITY, timeouts: upstream.config.timeouts, once: false },
     hedged: new Set(hedge?.methods),
   };
+}
+
+/** What a client takes to send its body is no time of a try: connecting counts, and then the wait for the head. */
+function timeoutsOfTry(timeouts: UpstreamTimeouts, perTry = Number.POSITIVE_INFINITY): UpstreamTimeouts {
+  if (perTry === Number.POSITIVE_INFINITY) return timeouts;
+  const { connect = perTry, firstByte = perTry } = timeouts;
+  return { ...timeouts, connect: Math.min(connect, perTry), firstByte: Math.min(firstByte, perTry) };
 }
 
 /** The first of the keys that a request has. */

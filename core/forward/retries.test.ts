@@ -164,7 +164,7 @@ test("a try that takes too long is followed by another, the whole not", async ()
   while (!done) await gate.clock.advance(50);
   await forwarded;
   expect(await x.text()).toBe("GET 200");
-  expect(gate.tries[0]?.[3]).toBe("timeout.try");
+  expect(gate.tries[0]?.[3]).toBe("timeout.first_byte");
 
   using alone = rawUpstream([]);
   await using single = harness({
@@ -226,6 +226,78 @@ test("a body that was read to its end and is not kept is not sent again in part"
     body.end(undefined);
     await forwarded;
     expect([x.response?.status, seen]).toEqual([503, [5_000]]);
+  }
+});
+
+test("an upload that takes its time is no failure of the target, and no time of a try", async () => {
+  using slow = rawUpstream([]);
+  const outlier = {
+    ...{ consecutiveFailures: 1, on: ["timeout"], baseEjection: 30_000, maxEjection: 30_000, maxEjected: 1 },
+  };
+  const circuitBreaker = {
+    ...{ failureRatio: undefined, minRequests: 20, window: 10_000, consecutiveFailures: 1 },
+    ...{ openFor: 5_000, halfOpenRequests: 1 },
+  };
+  await using gate = harness({
+    u: {
+      urls: [slow.url, deadUrl()],
+      retries: { ...RETRIES, perTryTimeout: 100 },
+      ...{ outlier, circuitBreaker, timeouts: { request: 2_000 } },
+    },
+  });
+  gate.upstreams.get("u")!.targets[1]!.state.drain(true, "test");
+  const x = gate.exchange({ method: "PUT", body: new BodyQueue(nobody, 10) });
+  const failed = failureOf(gate.forwarder.forward(x));
+  await slow.until("\r\n\r\n");
+  await gate.clock.advance(1_900);
+  expect(gate.tries).toEqual([]);
+  await gate.clock.advance(200);
+  expect((await failed).reason).toBe("timeout.request");
+  const view = gate.upstreams.get("u")!.view;
+  expect([view.circuit, view.targets[0]?.status, view.targets[0]?.failures]).toEqual([
+    "closed",
+    "available",
+    0,
+  ]);
+});
+
+test("what one target asks for with Retry-After, another need not wait for", async () => {
+  await using busy = await fakeUpstream(
+    () => new Response("", { status: 503, headers: { "retry-after": "60" } }),
+  );
+  await using free = await answering(200);
+  await using gate = harness({ u: { urls: [busy.url, free.url], retries: RETRIES } });
+  for (let i = 0; i < 4; i++) {
+    const x = gate.exchange();
+    let done = false;
+    const forwarded = gate.forwarder.forward(x).then(() => (done = true));
+    while (!done) await gate.clock.advance(5);
+    await forwarded;
+    expect(await x.text()).toBe("GET 200");
+  }
+  expect(busy.requests.length).toBeGreaterThan(0);
+});
+
+test("a request that dies on a connection used before counts as a try, and each is in the budget", async () => {
+  for (const [retries, attempts] of [
+    [undefined, 2],
+    [{ ...RETRIES, attempts: 2 }, 2],
+  ] as const) {
+    using upstream = rawUpstream(["HTTP/1.1 200 OK\r\ncontent-length: 0\r\n\r\n"]);
+    await using gate = harness({ u: { url: upstream.url, ...(retries && { retries }) } });
+    await gate.forwarder.forward(gate.exchange());
+    const x = gate.exchange({ path: "/second" });
+    let done = false;
+    const failed = failureOf(gate.forwarder.forward(x)).then(() => (done = true));
+    await upstream.until("/second");
+    upstream.cut();
+    await upstream.closed();
+    while (upstream.received.split("/second").length < 3) await gate.clock.advance(20);
+    upstream.cut();
+    while (!done) await gate.clock.advance(20);
+    await failed;
+    expect(x.record.attempts).toBe(attempts);
+    expect(gate.retries).toHaveLength(retries === undefined ? 0 : 1);
   }
 });
 

@@ -124,7 +124,7 @@ export class Tries {
       // What was not sent on purpose (a breaker, a queue) is not sent again.
       if (attempt === undefined || failure.error.owner !== "upstream") return undefined;
       const { reason } = failure.error;
-      if (reason !== "timeout.try" && !retries.on.failed(reason)) return undefined;
+      if (!retries.on.failed(reason) && !this.#wasLate(reason)) return undefined;
     }
     if (answer !== undefined && !retries.on.answered(answer.status, statusOfCall(x, answer)))
       return undefined;
@@ -132,8 +132,11 @@ export class Tries {
     if (upstream.policies.breaker?.state === "open") return undefined;
     const sent = answer !== undefined || attempt?.sent === true;
     if (sent && !this.#repeatable) return undefined;
-    const unreached = failure !== undefined && !sent && upstream.hasOther(this.#tried);
-    const delay = unreached ? 0 : nextDelay(tries, retries.config, answer?.headers, this.#deps);
+    const other = upstream.hasOther(this.#tried);
+    // What one target asks for with `Retry-After` is nothing to another.
+    const headers = other ? undefined : answer?.headers;
+    const unreached = failure !== undefined && !sent && other;
+    const delay = unreached ? 0 : nextDelay(tries, retries.config, headers, this.#deps);
     if (delay === undefined || this.#now() + delay >= Math.min(this.#expiresAt, x.deadline)) return undefined;
     if (this.#replay?.rewindable === false) return undefined;
     if (upstream.policies.budget?.take() === false) {
@@ -142,6 +145,12 @@ export class Tries {
     }
     // Last: the answer of this try might be passed on while its upload still runs.
     return this.#replay?.rewind() === false ? undefined : delay;
+  }
+
+  /** Whether a try took longer than one may. */
+  #wasLate(reason: string): boolean {
+    const perTry = this.#plan.retries?.config.perTryTimeout;
+    return perTry !== undefined && (reason === "timeout.first_byte" || reason === "timeout.connect");
   }
 
   /** Whether the request may be sent again once a byte of it was. */
@@ -263,9 +272,16 @@ export class Tries {
     const { upstream } = this.#plan;
     const { sender } = this.#deps;
     const begun = this.#now();
-    const perTry = this.#repeatable ? this.#plan.retries?.config.perTryTimeout : undefined;
-    const headBy = perTry === undefined ? Number.POSITIVE_INFINITY : begun + perTry;
-    const limits = { expiresAt: this.#expiresAt, headBy };
+    const { retries } = this.#plan;
+    const limits = {
+      expiresAt: this.#expiresAt,
+      timeouts: retries !== undefined && this.#repeatable ? retries.timeouts : upstream.config.timeouts,
+      once:
+        retries !== undefined &&
+        this.#repeatable &&
+        retries.config.attempts > 1 &&
+        retries.on.failed("reset"),
+    };
     const attempt = sender.attempt(this.#x, upstream, target, begun, limits, body);
     attempt.permit = permit;
     this.#tried.push(target);

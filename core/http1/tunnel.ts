@@ -19,6 +19,9 @@ export interface TunnelOwner {
   wireLost(): void;
 }
 
+/** Milliseconds without a byte after which a tunnel with one side closed is cut. */
+const HALF_CLOSED = 30_000;
+
 /** A connection after `101 Switching Protocols`: raw bytes both ways, each direction with its own end. */
 export class Tunnel implements UpgradeOffer, BodyProducer, AnswerOwner {
   readonly protocol: string;
@@ -52,7 +55,9 @@ export class Tunnel implements UpgradeOffer, BodyProducer, AnswerOwner {
       this.#moved = moved;
       this.#aliveAt = now;
     }
-    return now - this.#aliveAt >= timeout;
+    // Who has nothing more to say is mostly gone: the other side may finish, but not sit there for ever.
+    const half = this.#receivedAll || this.#sentAll;
+    return now - this.#aliveAt >= (half ? Math.min(timeout, HALF_CLOSED) : timeout);
   }
 
   /** What the client sent without waiting for 101 is the other protocol's: `first`, then what was held back. */

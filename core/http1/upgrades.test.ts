@@ -397,6 +397,22 @@ describe("time", () => {
     expect(t.server.server.connections).toBe(1);
   });
 
+  test("one side that is closed gives the other half a minute of silence", async () => {
+    using t = tunnelServer(limits);
+    const client = await t.server.connect(ASK);
+    await client.until(SWITCHED);
+    client.finish();
+    await eventually(() => t.seen.incoming!.ended);
+    await t.server.clock.advance(29_000);
+    t.out.body.push(bytes("last words"));
+    await client.until("last words");
+    await t.server.clock.advance(29_000);
+    expect(t.server.server.connections).toBe(1);
+    await t.server.clock.advance(2_000);
+    await client.ended();
+    expect(t.gone.map(({ reason }) => reason)).toEqual(["timeout.tunnel"]);
+  });
+
   test("a drain leaves it alone; a shutdown cuts it", async () => {
     using t = tunnelServer(limits);
     const client = await t.server.connect(ASK);

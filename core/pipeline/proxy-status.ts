@@ -14,7 +14,6 @@ const BY_REASON = new Map([
   ["timeout.first_byte", "http_response_timeout"],
   ["timeout.idle", "connection_read_timeout"],
   ["timeout.request", "http_response_timeout"],
-  ["timeout.try", "http_response_timeout"],
   ["timeout.deadline", "http_response_timeout"],
   ["overflow", "connection_limit_reached"],
   ["bulkhead", "connection_limit_reached"],

@@ -57,4 +57,11 @@ export type {
   PolicyEvent,
 } from "./policies.ts";
 export type { Clock, Counter, Gauge, Histogram, Log, Metrics, Random, Services } from "./services.ts";
-export type { TargetStatus, TargetView, UpstreamEvent, Upstreams, UpstreamView } from "./upstreams.ts";
+export type {
+  NameView,
+  TargetStatus,
+  TargetView,
+  UpstreamEvent,
+  Upstreams,
+  UpstreamView,
+} from "./upstreams.ts";

@@ -22,12 +22,22 @@ export interface TargetView {
   readonly inFlight: number;
   /** Peak EWMA of the time to an answer's head, milliseconds; 0 where nothing is known. */
   readonly latencyMs: number;
-  /** Tries that got an answer, and those that got none, since the target is known. */
+  /** Tries that got an answer, since the target is known. */
   readonly answers: number;
+  /** Tries that failed: without an answer, with a 5xx, or with a gRPC code that says the same. */
   readonly failures: number;
   /** Times that it was left out for its failures. */
   readonly ejections: number;
   readonly connections: { readonly open: number; readonly idle: number };
+}
+
+/** A name of the configuration that is looked up. */
+export interface NameView {
+  readonly name: string;
+  /** How many it has; undefined while the first look-up has not ended. */
+  readonly addresses: number | undefined;
+  /** Why the last look-up failed, such as `ENOTFOUND` or `timeout`; undefined where it did not. */
+  readonly failure: string | undefined;
 }
 
 export interface UpstreamView {
@@ -35,6 +45,8 @@ export interface UpstreamView {
   readonly protocol: "http1" | "http2" | "grpc";
   readonly balance: string;
   readonly targets: readonly TargetView[];
+  /** Names among the targets of the configuration; each of their addresses is one of `targets`. */
+  readonly names: readonly NameView[];
   /** Too few targets are fit, so that all are asked. */
   readonly panic: boolean;
   /** Requests that wait because every target has its full number. */

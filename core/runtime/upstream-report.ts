@@ -12,6 +12,9 @@ export function upstreamJson(view: UpstreamView): object {
     circuit: view.circuit ?? null,
     bulkhead: view.bulkhead ?? null,
     retries: view.retries ?? null,
+    names: view.names.map(({ name, addresses, failure }) => ({
+      ...{ name, addresses: addresses ?? null, failure: failure ?? null },
+    })),
     targets: view.targets.map(targetJson),
   };
 }

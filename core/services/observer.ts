@@ -144,16 +144,17 @@ export function createObserver({ metrics, log, clock, accessLog }: ObserverOptio
       if (begun && blamed?.failed === "upstream" && blamed.reason !== "status")
         upstreams.brokeOff(record.upstream!, blamed.reason);
       if (accessLog()) log.raw(accessLine(exchange, sent, clock, log.redacts));
-      const cause = record.failure?.cause;
-      if (cause !== undefined && record.failure !== undefined)
-        log[record.failure.status >= 500 ? "error" : "debug"](
-          {
-            request_id: exchange.requestId,
-            route: exchange.route,
-            reason: record.failure.reason,
-            err: cause,
-          },
-          record.failure.message,
+      const { failure } = record;
+      if (failure?.cause === undefined) return;
+      const { upstream, target } = record;
+      const facts = { request_id: exchange.requestId, route: exchange.route, upstream, target };
+      // An upstream that fails is no defect of ours: no stack leads to it.
+      if (failure.owner === "upstream")
+        log.warn({ ...facts, reason: failure.reason, cause: causeOf(failure.cause) }, failure.message);
+      else
+        log[failure.status >= 500 ? "error" : "debug"](
+          { ...facts, reason: failure.reason, err: failure.cause },
+          failure.message,
         );
     },
     rejected(rejection: Rejection, requestId: string) {
@@ -184,6 +185,13 @@ export function createObserver({ metrics, log, clock, accessLog }: ObserverOptio
       );
     },
   };
+}
+
+/** What the platform or a codec said, in one line. */
+function causeOf(cause: unknown): string {
+  if (!(cause instanceof Error)) return String(cause);
+  const code = "code" in cause ? String(cause.code) : "";
+  return code === "" || cause.message.includes(code) ? cause.message : `${code}: ${cause.message}`;
 }
 
 /** A status code of gRPC: 0 to 16; what else an upstream may have written is `none`. */

@@ -52,7 +52,8 @@ export function failureMatcher(on: readonly string[]): FailureMatcher {
       }
     },
     answered(status, grpcStatus) {
-      if (serverErrors && status >= 500 && status <= 599) return true;
+      // A loop is the configuration's fault, and asking again goes round once more.
+      if (serverErrors && status >= 500 && status <= 599 && status !== 508) return true;
       if (statuses.length > 0 && statuses.includes(status)) return true;
       // A shift takes its operand modulo 32: an unknown code must not look like a known one.
       return grpcCodes !== 0 && grpcStatus !== undefined && isCode(grpcStatus)

@@ -135,6 +135,7 @@ export class Http1Connection
   // The request on its way.
 
   requestSent(): void {
+    if (this.#call !== undefined) this.#call.request.progress.finished = true;
     if (this.#tunnel) {
       this.wire.end();
       if (this.#answered) this.#endTunnel();
@@ -321,8 +322,9 @@ export class Http1Connection
 
   /** RFC 9110 §9.2.2: what may be sent again without asking anybody. */
   #repeatable(call: Call): boolean {
-    const { progress, method } = call.request;
-    return call.replayable && (!progress.sent || (progress.reused && isIdempotent(method)));
+    const { progress, method, once } = call.request;
+    if (!call.replayable) return false;
+    return !progress.sent || (once !== true && progress.reused && isIdempotent(method));
   }
 
   #discard(): void {

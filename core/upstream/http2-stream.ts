@@ -169,6 +169,7 @@ export class Http2Stream implements CallRunner, BodyProducer {
 
   #sent(): void {
     this.#sentEnd = true;
+    this.#call.request.progress.finished = true;
     if (this.#over) this.#host.streamEnded(this);
     else if (!this.#answered) this.#await(this.#call.request.timeouts.firstByte);
   }

@@ -44,6 +44,11 @@ export interface UpstreamSet {
 
 let sets = 0;
 
+/** Host and port of a target's URL; "" for a unix socket. */
+function hostOf(url: string): string {
+  return /^https?:\/\/([^/]*)/.exec(url)?.[1] ?? "";
+}
+
 /**
  * Makes the upstreams of a configuration. Nothing is connected yet. A target that was there before keeps its state; its
  * connections, too, where its protocol, TLS (contents of its files included) and pool settings are what they were.
@@ -91,7 +96,7 @@ export function createUpstreams(configs: readonly UpstreamConfig[], services: Up
     },
     drain(name, url, drained) {
       const upstream = upstreams.get(name);
-      const target = upstream?.targets.find((one) => one.url === url || one.url.endsWith(`://${url}`));
+      const target = upstream?.targets.find((one) => one.url === url || hostOf(one.url) === url);
       if (upstream === undefined || target === undefined) return undefined;
       if (drained) upstream.state.drained.add(target.url);
       else upstream.state.drained.delete(target.url);

@@ -119,6 +119,8 @@ export class Pool implements CallRunner {
     call.minSerial = this.#serial + 1;
     call.request.progress.sent = false;
     call.request.progress.reused = false;
+    call.request.progress.finished = false;
+    call.request.resent?.();
     if (this.#all.size >= this.#config.maxConnections) {
       const unused = this.#available.find((connection) => connection.active === 0);
       if (unused !== undefined) this.#drop(unused);

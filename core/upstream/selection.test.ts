@@ -110,12 +110,23 @@ describe("who may be asked", () => {
     expect(it.told).toEqual(["unhealthy 1", "unhealthy 2", "none_available", "healthy 1", "available"]);
   });
 
-  test("Retry-After says when the first ejection ends", () => {
+  test("Retry-After says when the next health check is", () => {
     const { reload } = world();
-    const { upstream } = reload({ targets: [at(1), at(2)] });
-    targetNamed(upstream, 1).state.eject(40_000, "5xx");
-    targetNamed(upstream, 2).state.eject(12_300, "5xx");
+    const { upstream } = reload({ targets: [at(1), at(2)], health: { ...HEALTH, interval: 12_300 } });
+    for (const { state } of upstream.targets) state.setHealth(false, "x");
     expect(refusal(() => upstream.pick()).headers).toEqual([["retry-after", "13"]]);
+  });
+
+  test("who was ejected is asked before nobody is, and before who cannot be connected to", () => {
+    const { reload } = world();
+    const { upstream } = reload({ targets: three });
+    targetNamed(upstream, 1).state.eject(40_000, "status 503");
+    targetNamed(upstream, 2).state.setHealth(false, "timeout");
+    expect(asked(upstream)).toEqual([3]);
+    upstream.failed(targetNamed(upstream, 3), "connect");
+    expect(asked(upstream)).toEqual([1]);
+    targetNamed(upstream, 1).state.setHealth(false, "timeout");
+    expect(asked(upstream)).toEqual([3]);
   });
 
   test("below the panic threshold all are asked, at it they are not", () => {
@@ -317,6 +328,21 @@ describe("ejection", () => {
     await it.clock.advance(10_000);
     expect(first.status).toBe("available");
   });
+});
+
+test("who was ejected for not being there is back once a health check gets through; for bad answers it is not", () => {
+  const { reload } = world();
+  const { upstream } = reload({ targets: three });
+  for (const [port, reason, expected] of [
+    [1, "connect", "available"],
+    [2, "reset", "available"],
+    [3, "status 503", "ejected"],
+  ] as const) {
+    const target = targetNamed(upstream, port);
+    target.state.eject(30_000, reason);
+    target.state.checked();
+    expect([reason, target.status]).toEqual([reason, expected]);
+  }
 });
 
 describe("across a reload", () => {

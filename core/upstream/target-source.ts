@@ -1,3 +1,4 @@
+import type { NameView } from "sluice/plugin";
 import { createHash } from "node:crypto";
 import { isIPv6 } from "node:net";
 import type { TargetConfig, UpstreamConfig } from "../../config/types.ts";
@@ -60,6 +61,15 @@ export class TargetSource {
   get resolving(): Promise<void> | undefined {
     const pending = this.#names.filter(({ name }) => name.watch.addresses === undefined);
     return pending.length === 0 ? undefined : Promise.race(pending.map(({ name }) => name.watch.first));
+  }
+
+  /** The names that are looked up, and what came of it. */
+  get names(): readonly NameView[] {
+    return this.#names.map(({ config, name: { watch } }) => ({
+      name: config.host,
+      addresses: watch.addresses?.length,
+      failure: watch.failure,
+    }));
   }
 
   /** Why a name has no addresses. */
@@ -191,7 +201,10 @@ export class TargetSource {
           report: (change, reason) => state.report(change, id, reason),
           probe: () => probeTcp(config, this.#config.timeouts.connect ?? PROBE_TIMEOUT, clock),
         });
-        if (state.drained.has(id)) made.drained = true;
+        if (state.drained.has(id)) {
+          made.drained = true;
+          state.report("draining", id, "it was drained before it was gone");
+        }
         // Who joins others takes up its share as one that comes back.
         if (state.owner !== undefined && state.targets.size > 0) made.backAt = clock.monotonic();
         return made;
@@ -219,8 +232,9 @@ export class TargetSource {
       ...{ target: config, config: this.#config.health!, clock, random, healthy: state.healthy },
       open: () => this.#transport(config, tls, CHECK_POOL),
       changed: ({ healthy, reason }) => state.setHealth(healthy, reason),
-      checked: ({ healthy }) => {
+      checked: ({ healthy, reason }) => {
         if (healthy) state.checked();
+        else if (!state.healthy) state.healthReason = reason;
       },
     });
   }

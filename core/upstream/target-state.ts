@@ -24,6 +24,9 @@ export interface TargetStateOptions {
 const FIRST_PROBE = 250;
 const LAST_PROBE = 10_000;
 
+/** Failures of a target that is not there, as opposed to one that answers badly. */
+const GONE: ReadonlySet<string> = new Set(["connect", "tls", "timeout.connect", "reset"]);
+
 /**
  * What is known of a target, whichever generations of the configuration ask it. It knows nothing of its neighbours:
  * what follows from its state is decided by the upstreams that watch it.
@@ -137,9 +140,8 @@ export class TargetState implements Ejectable {
 
   /** A health check has got through to it. */
   checked(): void {
-    if (!this.unreachable) return;
-    this.#stopProbe?.();
-    this.#reachable("health check");
+    if (this.unreachable) this.#stopProbe?.();
+    this.#standsAgain("health check");
   }
 
   close(): void {
@@ -157,8 +159,14 @@ export class TargetState implements Ejectable {
     const reached = await this.#options.probe();
     if (this.#closed || !this.unreachable) return;
     // The next probe stays as far away: that TCP stands does not say that TLS will.
-    if (reached) this.#reachable("connected");
+    if (reached) this.#standsAgain("connected");
     else this.#scheduleProbe();
+  }
+
+  /** It was gone, and is not any more: what it was left out for belongs to the past. */
+  #standsAgain(reason: string): void {
+    this.#reachable(reason);
+    if (this.ejected && GONE.has(this.ejectReason)) this.restore(reason);
   }
 
   #reachable(reason: string): void {

@@ -13,7 +13,7 @@ export interface TestRequest extends OutboundRequest {
   /** Gives the request up. */
   give(reason: unknown): void;
   readonly informed: { readonly status: number; readonly headers: HeaderList }[];
-  readonly progress: { sent: boolean; reused: boolean };
+  readonly progress: { sent: boolean; reused: boolean; finished: boolean };
 }
 
 export type RequestFields = Partial<
@@ -40,7 +40,7 @@ export function outbound(fields: RequestFields = {}): TestRequest {
     body: null,
     ...fields,
     timeouts: { ...NO_TIMEOUTS, ...fields.timeouts },
-    progress: { sent: false, reused: false },
+    progress: { sent: false, reused: false, finished: false },
     informed,
     onInform: (status, headers) => void informed.push({ status, headers }),
     onCancel: (call) => void (running = call),

@@ -22,6 +22,10 @@ export interface OutboundRequest {
   /** Tells `call` when the request is to be given up, perhaps at once; until `offCancel`. Once a request. */
   onCancel(call: Cancellable): void;
   offCancel(): void;
+  /** Whether what was sent is not sent again by the transport itself, where the connection turns out to be closing. */
+  readonly once?: boolean;
+  /** The transport sends it once more. */
+  resent?(): void;
   /** An informational answer came (103 and the like, not 100). */
   onInform(status: number, headers: HeaderList): void;
   /** Facts that a retry decision needs, filled in by the transport. */
@@ -38,6 +42,8 @@ export interface Progress {
   sent: boolean;
   /** Whether the connection had carried a request before. */
   reused: boolean;
+  /** Whether the request was sent to its end. */
+  finished: boolean;
 }
 
 /** An answer's head, and its body to pull. */

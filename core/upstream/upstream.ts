@@ -1,4 +1,4 @@
-import type { UpstreamView } from "sluice/plugin";
+import type { NameView, UpstreamView } from "sluice/plugin";
 import type { UpstreamConfig } from "../../config/types.ts";
 import { type Balancer, createBalancer } from "./balance/index.ts";
 import { noTarget } from "./failures.ts";
@@ -54,6 +54,10 @@ export class Upstream implements TargetOwner, TargetWatcher {
 
   get targets(): readonly Target[] {
     return this.#targets;
+  }
+
+  get names(): readonly NameView[] {
+    return this.#source.names;
   }
 
   get panic(): boolean {
@@ -232,12 +236,12 @@ interface Choice {
 
 /**
  * Who is asked: those who can be, of the first level at which enough can; in panic all of the level at which the most
- * can. Who cannot be connected to is asked where there is nobody else.
+ * can. Who was ejected is asked where there is nobody else, and who cannot be connected to after that.
  * @param threshold the share of a level that is enough.
  */
 function chosen(targets: readonly Target[], threshold: number): Choice {
   const levels = levelsOf(targets.filter(({ state }) => !state.drained));
-  for (const good of [isReachable, isFit]) {
+  for (const good of [isReachable, isEjected, isFit]) {
     for (const level of levels) {
       const able = level.filter(good);
       if (able.length > 0 && able.length >= level.length * threshold) return { targets: able, panic: false };
@@ -253,6 +257,8 @@ function chosen(targets: readonly Target[], threshold: number): Choice {
 }
 
 const isFit = ({ state }: Target): boolean => state.fit;
+/** Who fails many requests may still answer some, and who cannot be connected to none. */
+const isEjected = ({ state }: Target): boolean => state.healthy && state.ejected && !state.unreachable;
 const isReachable = ({ state }: Target): boolean => state.fit && !state.unreachable;
 
 /** By level, the lowest first. */
@@ -270,6 +276,9 @@ function viewOf(upstream: Upstream): UpstreamView {
     balance: config.balance,
     get targets() {
       return upstream.targets;
+    },
+    get names() {
+      return upstream.names;
     },
     get panic() {
       return upstream.panic;

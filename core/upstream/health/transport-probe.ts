@@ -73,6 +73,7 @@ class ProbeRequest implements OutboundRequest, Progress {
   readonly timeouts: UpstreamTimeouts;
   sent = false;
   reused = false;
+  finished = false;
   #call: Cancellable | undefined;
 
   constructor(head: ProbeHead, body: Body | null, timeouts: UpstreamTimeouts) {
