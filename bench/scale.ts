@@ -170,8 +170,11 @@ contenders.push(
 );
 contenders.push(...peers);
 // The same processes once more, with all paths in turn.
-const script = join(dir.path, "paths.lua");
-const inTurn = (one: Contender): Contender => ({ ...one, name: `${one.name}, all paths`, script });
+const inTurn = (one: Contender): Contender => ({
+  ...one,
+  name: `${one.name}, all paths`,
+  script: join(dir.path, "paths.lua"),
+});
 const [single, routed] = contenders as [Contender, Contender];
 contenders.push(inTurn(single), inTurn(routed));
 
