@@ -53,6 +53,8 @@ export interface WorldOptions {
   readonly upstreams: (kind: Kind) => Readonly<Record<string, string>>;
   /** A process for each. @default two: a and b */
   readonly targets?: readonly string[];
+  /** By the target's name. @default 1 each */
+  readonly weights?: Readonly<Record<string, number>>;
 }
 
 export const ADMIN_TOKEN = "policy-token";
@@ -78,7 +80,7 @@ export class PolicyWorld implements AsyncDisposable {
     this.#open = open;
   }
 
-  static async start({ upstreams, targets = ["a", "b"] }: WorldOptions): Promise<PolicyWorld> {
+  static async start({ upstreams, targets = ["a", "b"], weights = {} }: WorldOptions): Promise<PolicyWorld> {
     await using open = new AsyncDisposableStack();
     const certificates = open.use(testCertificates());
     const tls = certificates.issue("upstream", "/CN=upstream", "DNS:localhost,IP:127.0.0.1");
@@ -88,7 +90,9 @@ export class PolicyWorld implements AsyncDisposable {
     const started = await Promise.all(targets.map((name) => TargetProcess.start(name, speeches, file, tls)));
     for (const one of started) open.use(one);
     const gateway = open.use(
-      await startBinary(configOf(started, upstreams), { "ca.pem": readFileSync(certificates.ca) + "" }),
+      await startBinary(configOf(started, upstreams, weights), {
+        "ca.pem": readFileSync(certificates.ca) + "",
+      }),
     );
     return new PolicyWorld(gateway, new Map(started.map((one) => [one.name, one])), file, open.move());
   }
@@ -183,12 +187,21 @@ export class PolicyWorld implements AsyncDisposable {
   }
 }
 
-function configOf(targets: readonly TargetProcess[], upstreams: WorldOptions["upstreams"]): string {
+function configOf(
+  targets: readonly TargetProcess[],
+  upstreams: WorldOptions["upstreams"],
+  weights: NonNullable<WorldOptions["weights"]>,
+): string {
   const made: string[] = [];
   const routes: string[] = [];
   for (const kind of KINDS) {
     const { speech, protocol, scheme } = kind;
-    const urls = targets.map(({ ports }) => `"${scheme}://127.0.0.1:${ports.get(speech)}"`).join(", ");
+    const urls = targets
+      .map(({ name, ports }) => {
+        const url = `${scheme}://127.0.0.1:${ports.get(speech)}`;
+        return `{ url: "${url}", weight: ${weights[name] ?? 1} }`;
+      })
+      .join(", ");
     const tls = scheme === "https" ? "tls: { ca: ./ca.pem }, " : "";
     for (const [name, keys] of Object.entries(upstreams(kind))) {
       const to = `${speech}-${name}`;

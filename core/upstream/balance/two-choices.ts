@@ -12,10 +12,14 @@ export type Better = (second: Balanced, first: Balanced, now: number) => boolean
 export const leastRequest: Better = (second, first, now) => load(second, now) < load(first, now);
 
 /** Costs that are this close to each other are alike, and weights decide: no two latencies are ever equal. */
-const ALIKE = 0.8;
+const ALIKE = 2 / 3;
+
+/** Milliseconds that are added to both sides: below this it is chance, and not the target, that makes the difference. */
+const NOISE = 5;
 
 /** Who will answer sooner. */
-export const ewma: Better = (second, first, now) => wait(second, now) < ALIKE * wait(first, now);
+export const ewma: Better = (second, first, now) =>
+  wait(second, now) + NOISE < ALIKE * (wait(first, now) + NOISE);
 
 function load(target: Balanced, now: number): number {
   return target.inFlight / (target.weight * target.rampAt(now));
