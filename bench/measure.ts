@@ -52,3 +52,24 @@ export async function runWrk({ url, pid, connections, seconds, script }: Load): 
 export function median(values: readonly number[]): number {
   return values.toSorted((a, b) => a - b)[values.length >> 1] ?? Number.NaN;
 }
+
+/** A configuration of HAProxy with one thread and connections kept to its servers, `host:port` each. */
+export function haproxyConfig(port: number, servers: readonly string[]): string {
+  return `global
+  nbthread 1
+  maxconn 8000
+defaults
+  mode http
+  timeout client 30s
+  timeout server 30s
+  timeout connect 5s
+  http-reuse always
+  option forwardfor
+frontend front
+  bind 127.0.0.1:${port}
+  default_backend origin
+backend origin
+  balance roundrobin
+${servers.map((server, i) => `  server s${i} ${server}`).join("\n")}
+`;
+}

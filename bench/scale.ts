@@ -13,7 +13,7 @@ import { startHaproxy, startNginx } from "../core/e2e/daemon.ts";
 import { freePort } from "../core/e2e/free-port.ts";
 import { ROOT } from "../core/e2e/paths.ts";
 import { temporaryDir } from "../core/testing/temporary-dir.ts";
-import { median, residentMb, type Run, runWrk } from "./measure.ts";
+import { haproxyConfig, median, residentMb, type Run, runWrk } from "./measure.ts";
 
 const { values: options } = parseArgs({
   options: {
@@ -115,26 +115,7 @@ async function startPeer(servers: number): Promise<Contender> {
   const port = freePort();
   const file = `haproxy-${servers}.cfg`;
   const all = servers === 1 ? [`127.0.0.1:${origin}`] : addresses.slice(0, servers);
-  dir.write(
-    file,
-    `global
-  nbthread 1
-  maxconn 8000
-defaults
-  mode http
-  timeout client 30s
-  timeout server 30s
-  timeout connect 5s
-  http-reuse always
-  option forwardfor
-frontend front
-  bind 127.0.0.1:${port}
-  default_backend origin
-backend origin
-  balance roundrobin
-${all.map((one, i) => `  server s${i} ${one}`).join("\n")}
-`,
-  );
+  dir.write(file, haproxyConfig(port, all));
   const begun = performance.now();
   const { pid } = stack.use(await startHaproxy(join(dir.path, file), port));
   const url = `http://127.0.0.1:${port}/`;

@@ -13,7 +13,7 @@ import { startHaproxy, startNginx } from "../core/e2e/daemon.ts";
 import { accepting, freePort } from "../core/e2e/free-port.ts";
 import { ROOT } from "../core/e2e/paths.ts";
 import { temporaryDir } from "../core/testing/temporary-dir.ts";
-import { median, type Run, runWrk } from "./measure.ts";
+import { haproxyConfig, median, type Run, runWrk } from "./measure.ts";
 
 const { values: options, positionals } = parseArgs({
   allowPositionals: true,
@@ -50,25 +50,7 @@ http {
 stack.use(await startNginx(join(dir.path, "nginx.conf"), origin));
 
 const front = freePort();
-dir.write(
-  "haproxy.cfg",
-  `global
-  nbthread 1
-  maxconn 8000
-defaults
-  mode http
-  timeout client 30s
-  timeout server 30s
-  timeout connect 5s
-  http-reuse always
-  option forwardfor
-frontend front
-  bind 127.0.0.1:${front}
-  default_backend origin
-backend origin
-  server origin 127.0.0.1:${origin}
-`,
-);
+dir.write("haproxy.cfg", haproxyConfig(front, [`127.0.0.1:${origin}`]));
 const haproxy = stack.use(await startHaproxy(join(dir.path, "haproxy.cfg"), front));
 const contenders: Contender[] = [{ name: "haproxy", port: front, pid: haproxy.pid }];
 

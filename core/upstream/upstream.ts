@@ -152,10 +152,7 @@ export class Upstream implements TargetOwner, TargetWatcher {
   close(): void {
     this.#stopRegroup?.();
     for (const target of this.#targets) target.state.unwatch(this);
-    if (this.state.owner === this) {
-      this.state.owner = undefined;
-      for (const id of [...this.state.checks.keys()]) this.state.stopCheck(id);
-    }
+    this.deactivate();
     this.#source.close();
     this.policies.close();
   }
