@@ -127,7 +127,7 @@ export async function buildGeneration(
       await undo([]);
       throw error;
     }
-    const { root } = loaded.document;
+    const root = loaded.document?.root;
     const place = root === undefined ? { file: config.file, line: 1, column: 1 } : placeAt(root, error.path);
     return undo([{ severity: "error", place, path: formatPath(error.path), message: error.message }]);
   }
@@ -145,6 +145,7 @@ export async function buildGeneration(
     composeRoute(route, setup.steps.of(route), terminalOf(route, forwarder), services),
   );
   const parts = { upstreams, routes, steps: setup.steps, scope };
+  loaded.forget();
   return { ok: true, generation: new RunningGeneration(number, loaded, parts, services) };
 }
 

@@ -13,10 +13,13 @@ import { createRegistry, type PluginRegistry } from "../plugin-host/registry.ts"
 /** A configuration that may run. */
 export interface LoadedConfig {
   readonly config: Config;
-  readonly document: ConfigDocument;
+  /** What was written, for the places of what cannot be set up; until `forget`. */
+  readonly document: ConfigDocument | undefined;
   readonly warnings: readonly Problem[];
   /** Every file that took part, plugins' included: what to watch. */
   readonly files: readonly string[];
+  /** Lets go of the document: it is set up, and with thousands of routes the document is most of the memory. */
+  forget(): void;
   /** Gives the third parties' plugins back; once, when nothing uses this configuration any more. */
   release(): void;
 }
@@ -50,11 +53,17 @@ export async function loadConfig(
     return { ok: false, problems: outcome.problems, files: [...files] };
   }
   for (const path of outcome.config.files) files.add(path);
+  let kept: ConfigDocument | undefined = document;
   return {
     ok: true,
     loaded: {
       config: outcome.config,
-      document,
+      get document() {
+        return kept;
+      },
+      forget() {
+        kept = undefined;
+      },
       warnings: outcome.warnings,
       files: [...files],
       release,
