@@ -150,6 +150,7 @@ export function createForwarder(options: ForwarderOptions): Forwarder {
     const { upstream } = plan;
     x.record.upstream = upstream.config.name;
     x.record.target = undefined;
+    x.record.upstreamStatus = 0;
     const begun = clock.monotonic();
     if (begun >= x.deadline) x.cancel(deadlinePassed(x.record));
     if (x.cancelReason !== undefined) return { error: x.cancelReason, movesOn: false };
