@@ -1,10 +1,11 @@
-import { type Body, type HeaderList, SluiceError } from "sluice/plugin";
+import { type Body, type Clock, type HeaderList, SluiceError } from "sluice/plugin";
 import type { UpstreamTimeouts } from "../../config/types.ts";
 import type { UpgradeOffer } from "../listener/inbound.ts";
 import type { DeadlineSweep, Swept } from "../pipeline/deadline-sweep.ts";
 import type { GatewayExchange } from "../pipeline/types.ts";
 import type { Permit } from "../policies/index.ts";
 import { failureMatcher } from "../upstream/failure-class.ts";
+import { authorityOfTarget } from "../upstream/authority.ts";
 import type { Cancellable, OutboundRequest, Progress, Target, Upstream } from "../upstream/index.ts";
 import type { AnswerBody } from "./answer-body.ts";
 import { authorityOf, type HeaderRules } from "./header-rules.ts";
@@ -12,6 +13,7 @@ import { tookTooLong } from "./waiting.ts";
 
 /** What every attempt of a forwarder shares. */
 export interface AttemptDeps {
+  readonly clock: Pick<Clock, "monotonic">;
   readonly rules: Pick<HeaderRules, "inform">;
   readonly sweep: DeadlineSweep;
 }
@@ -42,7 +44,6 @@ export class Attempt implements OutboundRequest, Progress, Swept {
   readonly once: boolean;
   sent = false;
   reused = false;
-  finished = false;
   before: Swept | undefined;
   after: Swept | undefined;
   /** Set once the answer's head is here, where it has a body. */
@@ -63,6 +64,9 @@ export class Attempt implements OutboundRequest, Progress, Swept {
   /** When the circuit breaker takes a call that goes on for good. */
   #goodAt = Number.POSITIVE_INFINITY;
   #judged = false;
+  /** When the last byte of its body was sent; 0 until then. */
+  #bodySentAt = 0;
+  #finished = false;
   #over = false;
 
   /**
@@ -86,7 +90,8 @@ export class Attempt implements OutboundRequest, Progress, Swept {
     this.method = request.method;
     // RFC 9112 §3.2.4: `*` names the server as a whole, whatever the base path.
     this.target = request.path === "*" ? "*" : config.basePath + request.path + request.search;
-    this.authority = authorityOf(request) || authorityOfTarget(config.url);
+    // RFC 9112 §3.2: an HTTP/1.1 request names a host even where the client, of HTTP/1.0, did not.
+    this.authority = authorityOf(request) || authorityOfTarget(config);
     this.scheme = config.scheme === "https" ? "https" : "http";
     this.headers = headers;
     this.body = body;
@@ -102,6 +107,15 @@ export class Attempt implements OutboundRequest, Progress, Swept {
     to.acquire();
     this.#timed = limits.expiresAt !== Number.POSITIVE_INFINITY;
     if (this.#timed) deps.sweep.add(this);
+  }
+
+  get finished(): boolean {
+    return this.#finished;
+  }
+
+  set finished(finished: boolean) {
+    this.#finished = finished;
+    if (finished && this.body !== null) this.#bodySentAt = this.#deps.clock.monotonic();
   }
 
   get progress(): Progress {
@@ -173,12 +187,10 @@ export class Attempt implements OutboundRequest, Progress, Swept {
 
   /** Its answer's head is here, after `waited` milliseconds. @param headers of the answer. */
   answered(status: number, headers: HeaderList, body: boolean, now: number, waited: number): void {
-    const { state } = this.to;
     // A refusal may come faster than any work is done: nobody is drawn by that.
-    if (status < 500 || waited > state.latency.at(now)) state.latency.observe(waited, now);
+    this.#took(now, waited, status >= 500);
     // What stood before says nothing about what it takes to connect now.
-    if (!this.reused) state.reached();
-    this.#upstream.policies.latencies?.observe(waited);
+    if (!this.reused) this.to.state.reached();
     // What a gRPC call has come to stands in its trailers.
     const grpc = this.#x.protocol === "grpc" && status === 200;
     if (!grpc) this.#judge(status, undefined);
@@ -196,11 +208,7 @@ export class Attempt implements OutboundRequest, Progress, Swept {
    */
   failed(reason: string | undefined, now: number, waited: number): void {
     // As long as that, at least, an answer would have taken.
-    if (this.sent) {
-      const { latency } = this.to.state;
-      if (waited > latency.at(now)) latency.observe(waited, now);
-      this.#upstream.policies.latencies?.observe(waited);
-    }
+    if (this.sent) this.#took(now, waited, true);
     this.#blame(reason);
     this.finish();
   }
@@ -233,6 +241,18 @@ export class Attempt implements OutboundRequest, Progress, Swept {
     this.to.release();
     if (this.#timed) this.#deps.sweep.remove(this);
     this.whenOver?.();
+  }
+
+  /**
+   * The target has taken so long. What the client took to send its body is not the target's time.
+   * @param atLeast whether it says nothing where it is less than what is known.
+   */
+  #took(now: number, waited: number, atLeast: boolean): void {
+    if (!this.#finished) return;
+    const { latency } = this.to.state;
+    const took = this.body === null ? waited : now - this.#bodySentAt;
+    if (!atLeast || took > latency.at(now)) latency.observe(took, now);
+    this.#upstream.policies.latencies?.observe(took);
   }
 
   /** A full pool of ours, a deadline that the caller has set, and an upload that takes its time are not its fault. */
@@ -283,9 +303,4 @@ const SERVER_FAULT = failureMatcher(["connect", "reset", "timeout", "5xx"]);
 function grpcStatusOf(headers: HeaderList | undefined): number {
   const value = headers?.get("grpc-status");
   return value !== undefined && /^\d{1,3}$/.test(value) ? Number(value) : 2;
-}
-
-/** RFC 9112 §3.2: an HTTP/1.1 request names a host even where the client, of HTTP/1.0, did not. */
-function authorityOfTarget(url: string): string {
-  return url.startsWith("unix:") ? "localhost" : new URL(url).host;
 }

@@ -54,6 +54,7 @@ export function createForwarder(options: ForwarderOptions): Forwarder {
   const sweep = createDeadlineSweep(clock);
   const deps = { clock, sweep, observer };
   const sender = new Sender({ clock, observer, rules, sweep });
+  const triesDeps = { clock, random, observer, sender };
   /** By the upstream's name: what is found out once. */
   const plans = new Map<string, Plan>();
 
@@ -157,7 +158,7 @@ export function createForwarder(options: ForwarderOptions): Forwarder {
     const hash = candidate.affinity === undefined ? plan.hash?.(x) : hashText(candidate.affinity);
     const expiresAt = begun + (upstream.config.timeouts.request ?? Number.POSITIVE_INFINITY);
     if (plan.governed || upstream.resolving !== undefined)
-      return new Tries(x, plan, hash, expiresAt, { clock, random, observer, sender }).run();
+      return new Tries(x, plan, hash, expiresAt, triesDeps).run();
 
     let attempt: Attempt | undefined;
     const failed = (thrown: unknown): Failure => {

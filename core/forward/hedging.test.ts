@@ -1,5 +1,5 @@
 import { expect, test } from "bun:test";
-import { BytesBody } from "sluice/plugin";
+import { BytesBody, SluiceError } from "sluice/plugin";
 import { fakeUpstream } from "sluice/testing";
 import type { HedgeConfig } from "../../config/types.ts";
 import { rawUpstream } from "./raw-upstream.ts";
@@ -49,7 +49,7 @@ test("a fast answer is not hedged, and a slow first one may still win", async ()
   const again = gate.forwarder.forward(y);
   await slow.until("GET / HTTP/1.1\r\n");
   await gate.clock.advance(0);
-  y.cancel((await import("sluice/plugin")).SluiceError.from(undefined, "client_closed"));
+  y.cancel(SluiceError.from(undefined, "client_closed"));
   await failureOf(again);
   expect(gate.retries).toHaveLength(1);
 });
@@ -116,7 +116,7 @@ test("no more requests are hedged than the share that may be", async () => {
     const x = gate.exchange();
     const failed = failureOf(gate.forwarder.forward(x));
     await gate.clock.advance(200);
-    x.cancel((await import("sluice/plugin")).SluiceError.from(undefined, "client_closed"));
+    x.cancel(SluiceError.from(undefined, "client_closed"));
     await failed;
   }
   const sent = gate.retries.filter(([, , outcome]) => outcome === "sent").length;

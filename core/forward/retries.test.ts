@@ -1,5 +1,5 @@
 import { expect, test } from "bun:test";
-import { BodyQueue, BytesBody } from "sluice/plugin";
+import { BodyQueue, BytesBody, SluiceError } from "sluice/plugin";
 import { fakeUpstream } from "sluice/testing";
 import type { RetriesConfig } from "../../config/types.ts";
 import { isIdempotent } from "../upstream/index.ts";
@@ -205,7 +205,6 @@ test("a client that leaves during the back-off ends it", async () => {
   const failed = failureOf(gate.forwarder.forward(x));
   while (gate.tries.length === 0) await gate.clock.advance(0);
   await gate.clock.advance(10);
-  const { SluiceError } = await import("sluice/plugin");
   x.cancel(new SluiceError("client_closed", "left"));
   expect((await failed).code).toBe("client_closed");
   expect([upstream.requests.length, gate.inFlight("u")]).toEqual([1, 0]);
@@ -259,6 +258,36 @@ test("an upload that takes its time is no failure of the target, and no time of 
     "available",
     0,
   ]);
+});
+
+test("a target's latency is its own time, and not what a client takes to send its body", async () => {
+  using upstream = rawUpstream([]);
+  await using gate = harness({ u: { url: upstream.url } });
+  const latency = () => gate.upstreams.get("u")!.view.targets[0]!.latencyMs;
+  const body = new BodyQueue(nobody, 2);
+  const slow = gate.forwarder.forward(gate.exchange({ method: "PUT", body }));
+  await upstream.until("\r\n\r\n");
+  await gate.clock.advance(5_000);
+  body.push(bytes("ab"));
+  body.end(undefined);
+  await upstream.until("ab");
+  await gate.clock.advance(40);
+  upstream.send("HTTP/1.1 200 OK\r\ncontent-length: 0\r\n\r\n");
+  await slow;
+  expect(latency()).toBe(40);
+  // One that leaves in the middle of its upload says nothing.
+  const half = gate.exchange({ method: "PUT", body: new BodyQueue(nobody, 2) });
+  const left = failureOf(gate.forwarder.forward(half));
+  await gate.clock.advance(5_000);
+  half.cancel(SluiceError.from(undefined, "client_closed"));
+  await left;
+  expect(latency()).toBeLessThan(40);
+  const get = gate.forwarder.forward(gate.exchange({ path: "/get" }));
+  await upstream.until("/get HTTP/1.1\r\n");
+  await gate.clock.advance(70);
+  upstream.send("HTTP/1.1 200 OK\r\ncontent-length: 0\r\n\r\n");
+  await get;
+  expect(latency()).toBe(70);
 });
 
 test("what one target asks for with Retry-After, another need not wait for", async () => {

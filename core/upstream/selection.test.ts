@@ -330,6 +330,21 @@ describe("ejection", () => {
   });
 });
 
+test("with a panic threshold, who is fit is asked among the ejected, and who cannot be connected to is not", () => {
+  const { reload } = world();
+  const { upstream, view } = reload({ targets: [...three, at(4)], panicThreshold: 0.5 });
+  for (const port of [1, 2, 3]) targetNamed(upstream, port).state.eject(30_000, "status 503");
+  expect([asked(upstream), view.panic]).toEqual([[1, 2, 3, 4], true]);
+  upstream.failed(targetNamed(upstream, 1), "connect");
+  expect(asked(upstream)).toEqual([2, 3, 4]);
+
+  // One of two is enough here, and it is the other one that is there.
+  const pair = world().reload({ targets: [at(1), at(2)], panicThreshold: 0.5 });
+  targetNamed(pair.upstream, 1).state.eject(30_000, "status 503");
+  pair.upstream.failed(targetNamed(pair.upstream, 2), "connect");
+  expect([asked(pair.upstream), pair.view.panic]).toEqual([[1], false]);
+});
+
 test("who was ejected for not being there is back once a health check gets through; for bad answers it is not", () => {
   const { reload } = world();
   const { upstream } = reload({ targets: three });

@@ -97,9 +97,10 @@ export class TargetSource {
   check(): void {
     const { health } = this.#config;
     const { checks } = this.#state;
+    const settings = JSON.stringify(health);
     for (const id of [...checks.keys()]) if (!this.#targets.has(id)) this.#state.stopCheck(id);
     for (const [id, { target, connection }] of this.#targets) {
-      const key = health === undefined ? "" : `${JSON.stringify(health)}${connection}`;
+      const key = health === undefined ? "" : `${settings}${connection}`;
       if (checks.get(id)?.key === key) continue;
       this.#state.stopCheck(id);
       // What an earlier configuration's checks have found, nobody would ever find to be over.

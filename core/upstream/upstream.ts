@@ -232,31 +232,34 @@ interface Choice {
 }
 
 /**
- * Who is asked: those who can be, of the first level at which enough can; in panic all of the level at which the most
- * can. Who was ejected is asked where there is nobody else, and who cannot be connected to after that.
+ * Who is asked: of the first level at which enough are fit, those who can be connected to; where there is none, who was
+ * ejected, and after that who cannot be connected to. Where at no level enough are fit it is panic: all of the level at
+ * which the most are.
  * @param threshold the share of a level that is enough.
  */
 function chosen(targets: readonly Target[], threshold: number): Choice {
   const levels = levelsOf(targets.filter(({ state }) => !state.drained));
-  for (const good of [isReachable, isEjected, isFit]) {
-    for (const level of levels) {
-      const able = level.filter(good);
-      if (able.length > 0 && able.length >= level.length * threshold) return { targets: able, panic: false };
+  const enough = levels.filter((level) => shareOfFit(level) >= threshold);
+  for (const able of [isReachable, isStanding, isFit]) {
+    for (const level of enough) {
+      const asked = level.filter(able);
+      if (asked.length > 0) return { targets: asked, panic: false };
     }
   }
-  let best: readonly Target[] = [];
-  let share = -1;
-  for (const level of threshold > 0 ? levels : []) {
-    const able = level.filter(isFit).length / level.length;
-    if (able > share) [best, share] = [level, able];
-  }
-  return { targets: best, panic: best.length > 0 };
+  if (threshold === 0 || levels.length === 0) return { targets: [], panic: false };
+  const most = levels.reduce((best, level) => (shareOfFit(level) > shareOfFit(best) ? level : best));
+  const reachable = most.filter(({ state }) => !state.unreachable);
+  return { targets: reachable.length > 0 ? reachable : most, panic: true };
 }
 
 const isFit = ({ state }: Target): boolean => state.fit;
-/** Who fails many requests may still answer some, and who cannot be connected to none. */
-const isEjected = ({ state }: Target): boolean => state.healthy && state.ejected && !state.unreachable;
 const isReachable = ({ state }: Target): boolean => state.fit && !state.unreachable;
+/** Who fails many requests may still answer some, and who cannot be connected to none. */
+const isStanding = ({ state }: Target): boolean => state.healthy && !state.unreachable;
+
+function shareOfFit(level: readonly Target[]): number {
+  return level.filter(isFit).length / level.length;
+}
 
 /** By level, the lowest first. */
 function levelsOf(targets: readonly Target[]): readonly (readonly Target[])[] {

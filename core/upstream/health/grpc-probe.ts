@@ -6,7 +6,8 @@ import { malformed } from "../failures.ts";
 import type { Transport, UpstreamAnswer } from "../transport.ts";
 import { healthCheckRequest, servingStatus } from "./grpc-messages.ts";
 import { healthy, type HealthVerdict, type Probe, unhealthy } from "./probe.ts";
-import { authorityOf, beginningOf, probeHeaders, transportProbe } from "./transport-probe.ts";
+import { authorityOfTarget } from "../authority.ts";
+import { beginningOf, probeHeaders, transportProbe } from "./transport-probe.ts";
 
 const OK = GRPC_CODES.indexOf("ok");
 const UNIMPLEMENTED = GRPC_CODES.indexOf("unimplemented");
@@ -25,7 +26,7 @@ export function grpcProbe(target: TargetConfig, config: HealthConfig, open: () =
     head: {
       method: "POST",
       target: `${target.basePath}/grpc.health.v1.Health/Check`,
-      authority: config.host ?? authorityOf(target),
+      authority: config.host ?? authorityOfTarget(target),
       scheme: target.scheme === "https" ? "https" : "http",
       headers: probeHeaders(config, [
         ["te", "trailers"],

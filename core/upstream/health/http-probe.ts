@@ -1,7 +1,8 @@
 import type { HealthConfig, TargetConfig } from "../../../config/types.ts";
 import type { Transport, UpstreamAnswer } from "../transport.ts";
 import { healthy, type HealthVerdict, type Probe, unhealthy } from "./probe.ts";
-import { authorityOf, beginningOf, probeHeaders, transportProbe } from "./transport-probe.ts";
+import { authorityOfTarget } from "../authority.ts";
+import { beginningOf, probeHeaders, transportProbe } from "./transport-probe.ts";
 
 /** Asks for a path: its status decides, and the text in its body where one is asked for. No redirect is followed. */
 export function httpProbe(target: TargetConfig, config: HealthConfig, open: () => Transport): Probe {
@@ -9,7 +10,7 @@ export function httpProbe(target: TargetConfig, config: HealthConfig, open: () =
     head: {
       method: config.method,
       target: target.basePath + config.path,
-      authority: config.host ?? authorityOf(target),
+      authority: config.host ?? authorityOfTarget(target),
       scheme: target.scheme === "https" ? "https" : "http",
       headers: probeHeaders(config),
     },

@@ -1,5 +1,5 @@
 import { type Body, HeaderList, type PolledBody, SluiceError } from "sluice/plugin";
-import type { HealthConfig, TargetConfig, UpstreamTimeouts } from "../../../config/types.ts";
+import type { HealthConfig, UpstreamTimeouts } from "../../../config/types.ts";
 import type { Cancellable, OutboundRequest, Progress, Transport, UpstreamAnswer } from "../transport.ts";
 import { type HealthVerdict, type Probe, unhealthy } from "./probe.ts";
 
@@ -114,13 +114,6 @@ export function probeHeaders(
   for (const [name, value] of config.headers) headers.append(name, value);
   if (!headers.has("user-agent")) headers.append("user-agent", "sluice");
   return headers;
-}
-
-/** A target's own name for `Host` and `:authority`: its port only where that is not the scheme's (RFC 9110 §4.2.3). */
-export function authorityOf({ scheme, host, port }: TargetConfig): string {
-  if (scheme === "unix") return "localhost";
-  const name = host.includes(":") ? `[${host}]` : host;
-  return port === (scheme === "https" ? 443 : 80) ? name : `${name}:${port}`;
 }
 
 /**
