@@ -73,3 +73,19 @@ backend origin
 ${servers.map((server, i) => `  server s${i} ${server}`).join("\n")}
 `;
 }
+
+/** Starts `sluice run` on a configuration; nobody reads what it logs. */
+export function startSluice(
+  binary: string,
+  cwd: string,
+  file: string,
+): AsyncDisposable & { readonly pid: number } {
+  const child = Bun.spawn([binary, "run", "-c", file], { cwd, stdout: "ignore", stderr: "inherit" });
+  return {
+    pid: child.pid,
+    async [Symbol.asyncDispose]() {
+      child.kill();
+      await child.exited;
+    },
+  };
+}

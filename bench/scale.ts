@@ -13,7 +13,7 @@ import { startHaproxy, startNginx } from "../core/e2e/daemon.ts";
 import { freePort } from "../core/e2e/free-port.ts";
 import { ROOT } from "../core/e2e/paths.ts";
 import { temporaryDir } from "../core/testing/temporary-dir.ts";
-import { haproxyConfig, median, residentMb, type Run, runWrk } from "./measure.ts";
+import { haproxyConfig, median, residentMb, type Run, runWrk, startSluice } from "./measure.ts";
 
 const { values: options } = parseArgs({
   options: {
@@ -96,18 +96,10 @@ ${paths.map((path) => `  - { match: { path: ${path} }, upstream: origin }`).join
   );
   const url = `http://127.0.0.1:${port}/service-${manyRoutes - 1}/items/42`;
   const begun = performance.now();
-  const child = Bun.spawn([join(ROOT, "dist/sluice"), "run", "-c", file], {
-    cwd: dir.path,
-    stdout: "ignore",
-    stderr: "inherit",
-  });
-  stack.defer(async () => {
-    child.kill();
-    await child.exited;
-  });
+  const { pid } = stack.use(startSluice(join(ROOT, "dist/sluice"), dir.path, file));
   await firstAnswer(url);
   const startedAfter = performance.now() - begun;
-  return { name, url, pid: child.pid, startedAfter, resident: residentMb(child.pid) };
+  return { name, url, pid, startedAfter, resident: residentMb(pid) };
 }
 
 /** What as many servers cost HAProxy: connections that are touched seldom are cold for everybody. */

@@ -13,7 +13,7 @@ import { startHaproxy, startNginx } from "../core/e2e/daemon.ts";
 import { accepting, freePort } from "../core/e2e/free-port.ts";
 import { ROOT } from "../core/e2e/paths.ts";
 import { temporaryDir } from "../core/testing/temporary-dir.ts";
-import { haproxyConfig, median, type Run, runWrk } from "./measure.ts";
+import { haproxyConfig, median, type Run, runWrk, startSluice } from "./measure.ts";
 
 const { values: options, positionals } = parseArgs({
   allowPositionals: true,
@@ -66,17 +66,9 @@ upstreams: { origin: { targets: ["http://127.0.0.1:${origin}"], pool: { max_conn
 routes: [{ match: { path: /* }, upstream: origin }]
 `,
   );
-  const child = Bun.spawn([binary, "run", "-c", file], {
-    cwd: dir.path,
-    stdout: "ignore",
-    stderr: "inherit",
-  });
-  stack.defer(async () => {
-    child.kill();
-    await child.exited;
-  });
+  const { pid } = stack.use(startSluice(binary, dir.path, file));
   await accepting(port);
-  contenders.push({ name, port, pid: child.pid });
+  contenders.push({ name, port, pid });
 }
 
 const builds = positionals.map((one) => one.split("=", 2) as [string, string]);
