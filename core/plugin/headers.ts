@@ -1,3 +1,5 @@
+import type { FixedHeaders } from "./fixed-headers.ts";
+
 /** Tells the constructor that the fields need no check. */
 const CHECKED: unique symbol = Symbol("checked");
 
@@ -99,7 +101,42 @@ export class HeaderList implements Iterable<readonly [name: string, value: strin
       to += 2;
     }
     const removed = to !== flat.length;
-    flat.length = to;
+    if (removed) flat.length = to;
+    return removed;
+  }
+
+  /** Adds those of the fields whose names are not there yet, at the end. */
+  addMissing({ flat: fixed, names }: FixedHeaders): void {
+    const flat = this.flat;
+    let present: string[] | undefined;
+    for (let i = 0; i < flat.length; i += 2) if (names.has(flat[i]!)) (present ??= []).push(flat[i]!);
+    for (let i = 0; i < fixed.length; i += 2) {
+      const name = fixed[i]!;
+      if (present === undefined || !present.includes(name)) flat.push(name, fixed[i + 1]!);
+    }
+  }
+
+  /** As {@link set} does, with each of the fields; they stand at the end then. */
+  setAll(fields: FixedHeaders): void {
+    this.deleteAll(fields.names);
+    const { flat: fixed } = fields;
+    for (let i = 0; i < fixed.length; i++) this.flat.push(fixed[i]!);
+  }
+
+  /** Removes every field of these lower-case names; true when there was one. */
+  deleteAll(names: ReadonlySet<string>): boolean {
+    const flat = this.flat;
+    let to = 0;
+    for (let i = 0; i < flat.length; i += 2) {
+      if (names.has(flat[i]!)) continue;
+      if (to !== i) {
+        flat[to] = flat[i]!;
+        flat[to + 1] = flat[i + 1]!;
+      }
+      to += 2;
+    }
+    const removed = to !== flat.length;
+    if (removed) flat.length = to;
     return removed;
   }
 
@@ -132,9 +169,17 @@ export function uncheckedHeaders(flat: string[]): HeaderList {
 /** A field name or a method: `token` of RFC 9110 §5.6.2. */
 export const TOKEN = /^[!#$%&'*+\-.^_`|~0-9A-Za-z]+$/;
 
+/** Names that were checked, and what they are in lower case. Code has few; it may make up any number of them. */
+const KNOWN_NAMES = new Map<string, string>();
+const MOST_KNOWN = 1_024;
+
 function checkedName(name: string): string {
+  const known = KNOWN_NAMES.get(name);
+  if (known !== undefined) return known;
   if (!TOKEN.test(name)) throw new TypeError(`illegal header name ${JSON.stringify(name)}`);
-  return name.toLowerCase();
+  const lower = name.toLowerCase();
+  if (KNOWN_NAMES.size < MOST_KNOWN) KNOWN_NAMES.set(name, lower);
+  return lower;
 }
 
 function checkedCopy(flat: readonly string[]): string[] {

@@ -40,6 +40,7 @@ export {
   type Outcome,
   type TlsFacts,
 } from "./exchange.ts";
+export { FixedHeaders } from "./fixed-headers.ts";
 export { headerMap, headerName } from "./header-name.ts";
 export { HeaderList, TOKEN } from "./headers.ts";
 export { type BodyMap, mapBody } from "./map-body.ts";

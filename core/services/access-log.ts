@@ -2,6 +2,7 @@ import { type Clock, CONSUMER, SluiceError, TENANT, TRACE_ID } from "sluice/plug
 import type { Rejection, Sent } from "../listener/inbound.ts";
 import type { GatewayExchange } from "../pipeline/types.ts";
 import { MASK } from "../../config/secrets.ts";
+import { inertJson } from "./escape.ts";
 import { isoTime } from "./iso-time.ts";
 import { isSecretName, maskQuery, maskText } from "./mask.ts";
 
@@ -41,43 +42,55 @@ export function accessLine(
   const { record, request, response } = exchange;
   const end = clock.monotonic();
   const blamed = blame(exchange, sent);
-  return JSON.stringify({
-    level: "info",
-    time: isoTime(clock.now()),
-    msg: "request",
-    request_id: exchange.requestId,
-    trace_id: exchange.get(TRACE_ID),
-    client: exchange.clientAddress,
-    consumer: exchange.get(CONSUMER),
-    tenant: exchange.get(TENANT),
-    protocol: exchange.protocol === "http" ? undefined : exchange.protocol,
-    http: exchange.httpVersion,
-    method: short(request.method),
-    host: redacts("host") ? MASK : short(request.authority),
-    target: maskedTarget(request.rawTarget),
-    route: exchange.route === "" ? undefined : exchange.route,
-    status: response?.status ?? 0,
-    grpc_status: grpcStatus(exchange),
-    bytes_in: record.bytesIn,
-    bytes_out: sent.bytes,
-    first_byte_ms: sent.firstByteAt === 0 ? undefined : round(sent.firstByteAt - exchange.startedAt),
-    duration_ms: round(end - exchange.startedAt),
-    upstream: record.upstream,
-    target_url: record.target,
-    upstream_ms: record.upstream === undefined ? undefined : round(record.upstreamWait),
-    attempts: record.attempts > 1 ? record.attempts : undefined,
-    complete: sent.complete ? undefined : false,
-    failed: blamed?.failed,
-    reason: blamed?.reason,
-    step: record.failedStep,
-    fields: fieldsOf(record.fields, redacts),
-    user_agent: redacts("user-agent") ? MASK : short(request.headers.get("user-agent")),
-  });
+  // By hand: of the texts only some can hold what JSON or a terminal would take amiss.
+  let line = `{"level":"info","time":"${isoTime(clock.now())}","msg":"request"`;
+  line += text("request_id", exchange.requestId);
+  line += text("trace_id", exchange.get(TRACE_ID));
+  line += text("client", exchange.clientAddress);
+  line += text("consumer", exchange.get(CONSUMER));
+  line += text("tenant", exchange.get(TENANT));
+  if (exchange.protocol !== "http") line += `,"protocol":"${exchange.protocol}"`;
+  line += `,"http":"${exchange.httpVersion}"`;
+  line += text("method", short(request.method));
+  line += text("host", redacts("host") ? MASK : short(request.authority));
+  line += text("target", maskedTarget(request.rawTarget));
+  if (exchange.route !== "") line += text("route", exchange.route);
+  line += `,"status":${figure(response?.status ?? 0)}`;
+  const code = grpcStatus(exchange);
+  if (code !== undefined) line += `,"grpc_status":${code}`;
+  line += `,"bytes_in":${record.bytesIn},"bytes_out":${sent.bytes}`;
+  if (sent.firstByteAt !== 0) line += `,"first_byte_ms":${round(sent.firstByteAt - exchange.startedAt)}`;
+  line += `,"duration_ms":${round(end - exchange.startedAt)}`;
+  if (record.upstream !== undefined) {
+    line += text("upstream", record.upstream) + text("target_url", record.target);
+    line += `,"upstream_ms":${round(record.upstreamWait)}`;
+  }
+  if (record.attempts > 1) line += `,"attempts":${record.attempts}`;
+  if (!sent.complete) line += `,"complete":false`;
+  if (blamed !== undefined) line += text("failed", blamed.failed) + text("reason", blamed.reason);
+  line += text("step", record.failedStep);
+  const fields = fieldsOf(record.fields, redacts);
+  if (fields !== undefined) line += `,"fields":${inertJson(JSON.stringify(fields))}`;
+  line += text("user_agent", redacts("user-agent") ? MASK : short(request.headers.get("user-agent")));
+  return `${line}}`;
+}
+
+/** What JSON has for a number; a plugin may have assigned any. */
+function figure(value: number): string {
+  return Number.isFinite(value) ? String(value) : "null";
+}
+
+/** Needs no escape in JSON, and no terminal acts upon it. */
+const PLAIN = /^[ !#-[\]-~]*$/;
+
+function text(key: string, value: string | undefined): string {
+  if (value === undefined) return "";
+  return PLAIN.test(value) ? `,"${key}":"${value}"` : `,"${key}":${inertJson(JSON.stringify(value))}`;
 }
 
 /** The line of a request that a codec or a limit refused. */
 export function rejectedLine(rejection: Rejection, status: number, requestId: string, clock: Clock): string {
-  return JSON.stringify({
+  const line = JSON.stringify({
     level: "info",
     time: isoTime(clock.now()),
     msg: "request",
@@ -90,6 +103,7 @@ export function rejectedLine(rejection: Rejection, status: number, requestId: st
     failed: "client",
     reason: rejection.reason,
   });
+  return inertJson(line);
 }
 
 /** What plugins added, with what the operator wants masked. */

@@ -32,7 +32,7 @@ export interface RootLog extends Log {
   configure(options: LogOptions): void;
   readonly level: LogLevel;
   setLevel(level: LogLevel): void;
-  /** A line that is already JSON, without its newline; for the access log. */
+  /** A line that is already JSON that no terminal acts upon, without its newline; for the access log. */
   raw(line: string): void;
   /** Whether the operator asked for the values of a header or query parameter to be masked; lower-case. */
   redacts(name: string): boolean;
@@ -96,7 +96,7 @@ export function createLog(sink: LogSink, clock: Clock, options: LogOptions): Roo
     },
     setLevel,
     raw(line) {
-      emit(`${line}\n`, false);
+      sink.write(format === "json" ? `${line}\n` : prettyLine(`${line}\n`), false);
     },
     redacts: (name) => redact.has(name),
     get dropped() {

@@ -1,4 +1,4 @@
-import { definePlugin, type Exchange, exchangeOf, headerName, type HeaderList } from "sluice/plugin";
+import { definePlugin, type Exchange, exchangeOf, FixedHeaders, headerName } from "sluice/plugin";
 import { z } from "zod";
 
 /** A field's value, or false to leave the field out. */
@@ -57,11 +57,10 @@ export default definePlugin({
     const always = Object.entries(fields).flatMap(([key, value]): [string, string][] =>
       value === false ? [] : [[key.replaceAll("_", "-"), value]],
     );
-
-    function add(headers: HeaderList, name: string, value: string): void {
-      if (override) headers.set(name, value);
-      else if (!headers.has(name)) headers.append(name, value);
-    }
+    const overHttp = new FixedHeaders(always);
+    const overHttps =
+      hsts === false ? overHttp : new FixedHeaders([...always, ["strict-transport-security", hsts]]);
+    const removed: ReadonlySet<string> = new Set(remove);
 
     return {
       async handle(c, next) {
@@ -70,9 +69,10 @@ export default definePlugin({
         const headers = exchange.response?.headers;
         // What calls by gRPC is no browser, and every field costs each of its calls.
         if (headers === undefined || exchange.protocol === "grpc") return;
-        for (const name of remove) headers.delete(name);
-        for (const [name, value] of always) add(headers, name, value);
-        if (hsts !== false && isHttps(exchange)) add(headers, "strict-transport-security", hsts);
+        headers.deleteAll(removed);
+        const fixed = isHttps(exchange) ? overHttps : overHttp;
+        if (override) headers.setAll(fixed);
+        else headers.addMissing(fixed);
       },
     };
   },

@@ -1,0 +1,57 @@
+import { costsOf } from "../harness/costs.ts";
+import { runOpenLoopSse } from "../load/open-loop/run-open-loop.ts";
+import { startSseOrigin } from "../origins/sse-origin.ts";
+import { expectEvents } from "../harness/check.ts";
+import type { Scenario } from "../scenario.ts";
+
+/** Streams that begin in a second, events of each, and milliseconds between them: 100 streams at a time. */
+const RATE = 100;
+const EVENTS = 200;
+const EVERY = 5;
+const PATH = `/events?count=${EVENTS}&every=${EVERY}`;
+const CASE = `${RATE} streams at a time`;
+
+export const scenario: Scenario = {
+  name: "sse",
+  title: "Server-sent events",
+  about: `Streams of ${EVENTS} events of about 100 bytes, one every ${EVERY} ms, of which ${RATE} begin each second at fixed times. Every event must come, whole and in order. The first event is counted from the moment its stream fell due, each event from when the origin wrote it.`,
+  service: "sse",
+  startOrigin: startSseOrigin,
+  check: (port) => expectEvents(port, "/events?count=3&every=1", 3),
+  cases: [
+    {
+      name: CASE,
+      async measure(target, seconds) {
+        const { done, cpuSeconds } = await costsOf(target, () =>
+          runOpenLoopSse({
+            port: target.port,
+            path: PATH,
+            rate: RATE,
+            seconds,
+            warmUpSeconds: 1,
+            events: EVENTS,
+          }),
+        );
+        const events = (seconds + 1) * RATE * EVENTS;
+        return {
+          command: done.command,
+          sample: {
+            firstEventP50: done.firstEvent.p50,
+            firstEventP99: done.firstEvent.p99,
+            eventP50: done.eventDelay.p50,
+            eventP99: done.eventDelay.p99,
+            ...(target.processes !== undefined && { cpuPerEvent: (cpuSeconds * 1e6) / events }),
+          },
+        };
+      },
+    },
+  ],
+  aims: [
+    {
+      what: "SSE: time to first event, p99 over direct",
+      unit: "ms",
+      most: 1,
+      value: ({ added }) => added(CASE, "sluice", "firstEventP99"),
+    },
+  ],
+};
