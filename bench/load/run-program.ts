@@ -9,9 +9,19 @@ export interface Said {
   readonly command: string;
 }
 
-/** Runs a program to its end in the repository's root. */
-export async function runProgram(argv: readonly string[]): Promise<Said> {
-  const child = Bun.spawn([...argv], { cwd: ROOT, stdin: "ignore", stdout: "pipe", stderr: "pipe" });
+/** Milliseconds after which a program hangs, and is ended. */
+const LONGEST = 120_000;
+
+/** Runs a program to its end in the repository's root. @param apart whether in a session of its own */
+export async function runProgram(argv: readonly string[], apart = false): Promise<Said> {
+  const child = Bun.spawn([...argv], {
+    cwd: ROOT,
+    stdin: "ignore",
+    stdout: "pipe",
+    stderr: "pipe",
+    detached: apart,
+    timeout: LONGEST,
+  });
   const [stdout, stderr, exitCode] = await Promise.all([
     new Response(child.stdout).text(),
     new Response(child.stderr).text(),

@@ -1,4 +1,5 @@
 import { costsOf } from "../harness/costs.ts";
+import { inTime } from "../harness/latency.ts";
 import { runOpenLoopSse } from "../load/open-loop/run-open-loop.ts";
 import { startSseOrigin } from "../origins/sse-origin.ts";
 import { expectEvents } from "../harness/check.ts";
@@ -22,15 +23,17 @@ export const scenario: Scenario = {
     {
       name: CASE,
       async measure(target, seconds) {
-        const { done, cpuSeconds } = await costsOf(target, () =>
-          runOpenLoopSse({
-            port: target.port,
-            path: PATH,
-            rate: RATE,
-            seconds,
-            warmUpSeconds: 1,
-            events: EVENTS,
-          }),
+        const { done, cpuSeconds } = await inTime(() =>
+          costsOf(target, () =>
+            runOpenLoopSse({
+              port: target.port,
+              path: PATH,
+              rate: RATE,
+              seconds,
+              warmUpSeconds: 1,
+              events: EVENTS,
+            }),
+          ),
         );
         const events = (seconds + 1) * RATE * EVENTS;
         return {

@@ -3,12 +3,15 @@
  * one JSON object (see report.ts) and exits 1 where any answer was wrong.
  */
 import { parseOptions, USAGE } from "./options.ts";
+import { takeCore } from "./own-core.ts";
 import { execute, type OpenLoopReport } from "./report.ts";
 
 async function main(): Promise<number> {
   let report: OpenLoopReport;
   try {
-    report = await execute(parseOptions(process.argv.slice(2)));
+    const command = parseOptions(process.argv.slice(2));
+    takeCore();
+    report = await execute(command);
   } catch (error) {
     console.error(`${(error as Error).message}\n\n${USAGE}`);
     return 2;

@@ -38,7 +38,7 @@ export interface OpenLoopRun {
  * come meanwhile, and a generator that stalls does not look like a fast server.
  *
  * It looks at the clock all the time, with a poll of its sockets in between: timers of the runtime are a millisecond
- * apart. That takes a core of its own.
+ * apart. That takes a core of its own (see own-core.ts).
  */
 export function runPlan(plan: OpenLoopPlan): Promise<OpenLoopRun> {
   return new OpenLoop(plan).run();

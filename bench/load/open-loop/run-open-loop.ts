@@ -98,7 +98,7 @@ async function generate(
     maxConnections,
     patienceSeconds,
   } = options;
-  const { stdout, stderr, command } = await runProgram([
+  const argv = [
     process.execPath,
     join(ROOT, "bench/load/open-loop/main.ts"),
     `--url=http://127.0.0.1:${port}${path}`,
@@ -110,7 +110,9 @@ async function generate(
     ...(patienceSeconds === undefined ? [] : [`--patience=${patienceSeconds}`]),
     ...Object.entries(headers).map(([name, value]) => `--header=${name}: ${value}`),
     ...more,
-  ]);
+  ];
+  // Apart, so that it may ask for a core (own-core.ts).
+  const { stdout, stderr, command } = await runProgram(argv, true);
   if (stdout === "") throw new Error(`${command}: ${stderr}`);
   const report = JSON.parse(stdout) as OpenLoopReport;
   if (report.errors > 0)
