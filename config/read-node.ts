@@ -7,6 +7,9 @@ import { errorMap, report } from "./translate.ts";
 
 type Issue = z.core.$ZodIssue;
 
+/** A schema sees a value or two at a start and at a reload: a parser that zod generates for it would cost more than it saves. */
+const PARSING = { error: errorMap, jitless: true };
+
 /** A value that a schema accepted; the box tells an accepted `undefined` from a refusal. */
 export interface Read<T> {
   readonly value: T;
@@ -25,10 +28,10 @@ export function readNode<Schema extends z.ZodType>(
   problems: Problems,
 ): Read<z.output<Schema>> | undefined {
   try {
-    const first = schema.safeParse(toPlain(node), { error: errorMap });
+    const first = schema.safeParse(toPlain(node), PARSING);
     if (first.success) return { value: first.data };
     const reread = rereadScalars(node, first.error.issues);
-    const result = reread.size === 0 ? first : schema.safeParse(toPlain(node, reread), { error: errorMap });
+    const result = reread.size === 0 ? first : schema.safeParse(toPlain(node, reread), PARSING);
     if (result.success) return { value: result.data };
     report(result.error.issues, node, path, problems);
   } catch (error) {

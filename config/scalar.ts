@@ -40,6 +40,9 @@ export class Refused {
 
 type Scalar = string | number | boolean;
 
+/** One for all leaves: of what a start makes, schemas are the most. */
+const ANYTHING = z.unknown();
+
 /**
  * A leaf that reads a scalar.
  *
@@ -51,17 +54,17 @@ export function scalar<T>(
   jsonSchema: Readonly<Record<string, unknown>>,
   read: (value: Scalar) => T | Refused,
 ) {
-  return z
-    .unknown()
-    .transform((input, context): T => {
-      const single = typeof input === "string" || typeof input === "number" || typeof input === "boolean";
-      const result = single ? read(input) : new Refused({ wrongKind: true });
-      if (!(result instanceof Refused)) return result;
-      const params = refusalParams({ expected, ...result.refusal });
-      context.issues.push({ code: "custom", input, params });
-      return z.NEVER;
-    })
-    .meta({ ...jsonSchema });
+  const leaf = ANYTHING.transform((input, context): T => {
+    const single = typeof input === "string" || typeof input === "number" || typeof input === "boolean";
+    const result = single ? read(input) : new Refused({ wrongKind: true });
+    if (!(result instanceof Refused)) return result;
+    const params = refusalParams({ expected, ...result.refusal });
+    context.issues.push({ code: "custom", input, params });
+    return z.NEVER;
+  });
+  // What `meta` does, on the leaf itself: it would make a second one.
+  z.globalRegistry.add(leaf, { ...jsonSchema });
+  return leaf;
 }
 
 /** Marks a key in the JSON Schema that is to be left out of it. */
@@ -69,12 +72,10 @@ export const UNAVAILABLE = "x-sluice-unavailable";
 
 /** A key that the format documents and this version refuses. */
 export function unavailable() {
-  return z
-    .unknown()
-    .transform((input, context): undefined => {
-      context.issues.push({ code: "custom", input, params: refusalParams({ unavailable: true }) });
-      return z.NEVER;
-    })
+  return ANYTHING.transform((input, context): undefined => {
+    context.issues.push({ code: "custom", input, params: refusalParams({ unavailable: true }) });
+    return z.NEVER;
+  })
     .meta({ [UNAVAILABLE]: true })
     .optional();
 }

@@ -6,6 +6,9 @@ export class FileError extends Error {
   override readonly name = "FileError";
 }
 
+/** Bytes; most configurations fit. */
+const LEAST_BUFFER = 16_384;
+
 /** Reads a UTF-8 file of at most `limit` bytes. @throws FileError */
 export async function readTextFile(path: string, limit: number): Promise<string> {
   return decode(await readBytes(path, limit));
@@ -18,9 +21,12 @@ async function readBytes(path: string, limit: number): Promise<Uint8Array> {
     if (stats.isDirectory()) throw new FileError("it is a directory");
     // A pipe or a device might never end; /proc and secrets mounted by a kubelet are files of size 0 or links to files.
     if (!stats.isFile()) throw new FileError("it is not a file");
-    const buffer = new Uint8Array(limit + 1);
+    // Not of `limit` at once: a buffer of megabytes would have garbage collected in the middle of the start. A file that
+    // grows meanwhile, or says that it is empty (/proc), is larger than its size.
+    let buffer = new Uint8Array(Math.max(LEAST_BUFFER, Math.min(stats.size, limit) + 1));
     let length = 0;
     while (length <= limit) {
+      if (length === buffer.length) buffer = longer(buffer);
       const { bytesRead } = await file.read(buffer, length, buffer.length - length, null);
       if (bytesRead === 0) return buffer.subarray(0, length);
       length += bytesRead;
@@ -29,6 +35,12 @@ async function readBytes(path: string, limit: number): Promise<Uint8Array> {
   } catch (error) {
     throw error instanceof FileError ? error : new FileError(reasonOf(error), { cause: error });
   }
+}
+
+function longer(buffer: Uint8Array<ArrayBuffer>): Uint8Array<ArrayBuffer> {
+  const twice = new Uint8Array(buffer.length * 2);
+  twice.set(buffer);
+  return twice;
 }
 
 function decode(bytes: Uint8Array): string {

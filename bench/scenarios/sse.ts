@@ -5,8 +5,8 @@ import { startSseOrigin } from "../origins/sse-origin.ts";
 import { expectEvents } from "../harness/check.ts";
 import type { Scenario } from "../scenario.ts";
 
-/** Streams that begin in a second, events of each, and milliseconds between them: 100 streams at a time. */
-const RATE = 100;
+/** Streams that begin in a second, events of each, and milliseconds between them: as many streams at a time as a second. */
+const RATE = 40;
 const EVENTS = 200;
 const EVERY = 5;
 const PATH = `/events?count=${EVENTS}&every=${EVERY}`;
@@ -29,13 +29,13 @@ export const scenario: Scenario = {
               port: target.port,
               path: PATH,
               rate: RATE,
-              seconds,
+              seconds: seconds * 2,
               warmUpSeconds: 1,
               events: EVENTS,
             }),
           ),
         );
-        const events = (seconds + 1) * RATE * EVENTS;
+        const events = (seconds * 2 + 1) * RATE * EVENTS;
         return {
           command: done.command,
           sample: {

@@ -44,6 +44,8 @@ export async function runGateway(
     const runtime = await startOrReport(file, terminal, log, loaded);
     if (typeof runtime === "number") return runtime;
     observer = runtime.observer;
+    // The binary starts reluctant to compile (scripts/lib/common.sh): from here on code runs often.
+    Bun.unsafe.setJITPolicy(1);
     started(runtime);
     const stopped = untilStopped(runtime);
     if (early) void runtime.reload("SIGHUP");

@@ -107,3 +107,13 @@ export default definePlugin({
   gateway.signal("SIGTERM");
   expect(await gateway.exited).toBe(0);
 });
+
+test("no module is compiled to machine code for the sake of its one run", async () => {
+  // A long loop at the top level of one module is one in the function that all of them are: 1.5 MB of code, 25 ms of a core.
+  const { stderr } = await runBinary(["version"], "/", {
+    ...{ BUN_JSC_useConcurrentJIT: "0", BUN_JSC_reportBaselineCompileTimes: "1" },
+  });
+  const compiled = stderr.split("\n").filter((line) => line.startsWith("Optimized "));
+  expect(compiled).not.toBeEmpty();
+  expect(compiled.filter((line) => line.includes("LLIntModule"))).toEqual([]);
+});

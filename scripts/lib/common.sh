@@ -41,6 +41,8 @@ compile_flags() {
   flags=(
     # In pieces: what only plugins or the demo ask for is not read at the start.
     --compile --minify --sourcemap --bytecode --format=esm --splitting
+    # Most of what runs at the start runs a few times, and machine code for it would cost more than it saves.
+    --compile-jit-policy=8
     # A gateway's behaviour comes from its YAML, not from files that happen to lie where it is started.
     --no-compile-autoload-dotenv --no-compile-autoload-bunfig
     --define "SLUICE_COMMIT=\"$commit\"" --define "SLUICE_COMMIT_DATE=\"$commit_date\""
