@@ -1,4 +1,4 @@
-/** Frames of HTTP/2 (RFC 9113 §4.1, §6): their numbers, and a buffer that they are written into. */
+/** Frames of HTTP/2 (RFC 9113 §4.1, §6): their numbers, and how one breaks the protocol. */
 
 export const FRAME_HEADER = 9;
 /** The largest payload, where nobody agreed on more (RFC 9113 §6.5.2); neither side may ask for less. */
@@ -52,62 +52,26 @@ export const PREFACE: Uint8Array = Buffer.from("PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n
 /** A breach of the protocol that ends the connection (RFC 9113 §5.4.1). */
 export class ConnectionError extends Error {
   override readonly name = "ConnectionError";
+  /** For GOAWAY. */
+  readonly code: number;
+  /** Failure class for log and metrics, such as `reset_flood`. */
+  readonly reason: string;
+
+  constructor(code: number, message: string, reason = "protocol") {
+    super(message);
+    this.code = code;
+    this.reason = reason;
+  }
+}
+
+/** A breach that ends one stream (RFC 9113 §5.4.2). */
+export class StreamError extends Error {
+  override readonly name = "StreamError";
+  /** For RST_STREAM. */
   readonly code: number;
 
   constructor(code: number, message: string) {
     super(message);
     this.code = code;
-  }
-}
-
-/** Bytes on their way out; grows as needed. What is written stands behind what was written before. */
-export class OutBuffer {
-  bytes: Buffer;
-  end = 0;
-
-  constructor(size = 4_096) {
-    this.bytes = Buffer.allocUnsafe(size);
-  }
-
-  /** Makes room for `more` bytes. */
-  reserve(more: number): void {
-    const needed = this.end + more;
-    if (needed <= this.bytes.byteLength) return;
-    const grown = Buffer.allocUnsafe(Math.max(needed, this.bytes.byteLength * 2));
-    this.bytes.copy(grown, 0, 0, this.end);
-    this.bytes = grown;
-  }
-
-  /** Drops the first `count` bytes. */
-  shift(count: number): void {
-    this.bytes.copyWithin(0, count, this.end);
-    this.end -= count;
-  }
-
-  byte(value: number): void {
-    this.bytes[this.end++] = value;
-  }
-
-  u32(value: number): void {
-    this.end = this.bytes.writeUInt32BE(value, this.end);
-  }
-
-  append(bytes: Uint8Array): void {
-    this.reserve(bytes.byteLength);
-    this.bytes.set(bytes, this.end);
-    this.end += bytes.byteLength;
-  }
-
-  /** A frame's header; reserves room for its payload, too. */
-  frame(length: number, type: number, flags: number, stream: number): void {
-    this.reserve(FRAME_HEADER + length);
-    const { bytes, end } = this;
-    bytes[end] = length >> 16;
-    bytes[end + 1] = length >> 8;
-    bytes[end + 2] = length;
-    bytes[end + 3] = type;
-    bytes[end + 4] = flags;
-    bytes.writeUInt32BE(stream, end + 5);
-    this.end = end + FRAME_HEADER;
   }
 }

@@ -1,4 +1,5 @@
-import { flawOf, HpackReader, nonsense } from "./hpack-reader.ts";
+import { flawOf, TOO_LARGE } from "./field-flaws.ts";
+import { HpackReader, nonsense } from "./hpack-reader.ts";
 import { DEFAULT_TABLE_SIZE, ENTRY_OVERHEAD, STATIC_TABLE } from "./static-table.ts";
 
 /** Bounds on a decoded list. */
@@ -6,14 +7,6 @@ export interface FieldLimits {
   /** Bytes of names and values. */
   readonly headerBytes: number;
   readonly headerCount: number;
-}
-
-/** A list of fields that was decoded, as far as it is fit for use. */
-export interface DecodedFields {
-  /** Name, value, name, value …, latin-1, as they came. */
-  readonly flat: string[];
-  /** What makes the message malformed (RFC 9113 §8.2.1); undefined where nothing does. */
-  readonly flaw: string | undefined;
 }
 
 const STATIC_COUNT = STATIC_TABLE.length;
@@ -32,25 +25,34 @@ export class HpackDecoder {
   #size = 0;
   #maxSize = DEFAULT_TABLE_SIZE;
   readonly #reader = new HpackReader();
+  #flaw: string | undefined;
 
   constructor(limits: FieldLimits) {
     this.#limits = limits;
   }
 
+  /** What makes the message malformed (RFC 9113 §8.2.1) whose block was decoded last; undefined where nothing does. */
+  get flaw(): string | undefined {
+    return this.#flaw;
+  }
+
   /**
-   * Decodes one block. The table follows it whatever becomes of the message.
+   * Decodes the block in `bytes`. The table follows it whatever becomes of the message.
+   * @returns name, value, name, value …, latin-1, as they came
    * @throws ConnectionError COMPRESSION_ERROR where the block makes no sense
    */
-  decode(block: Buffer): DecodedFields {
+  decode(bytes: Buffer, from = 0, to = bytes.byteLength): string[] {
     const reader = this.#reader;
-    reader.bytes = block;
-    reader.at = 0;
+    reader.bytes = bytes;
+    reader.at = from;
+    reader.end = to;
     const flat: string[] = [];
     let flaw: string | undefined;
+    let begun = false;
     let left = this.#limits.headerBytes;
     const count = this.#limits.headerCount * 2;
-    while (reader.at < block.byteLength) {
-      const first = block[reader.at]!;
+    while (reader.at < to) {
+      const first = bytes[reader.at]!;
       let name: string;
       let value: string;
       if (first & 0x80) {
@@ -67,7 +69,7 @@ export class HpackDecoder {
         }
       } else if ((first & 0xe0) === 0x20) {
         // RFC 7541 §4.2: only before the first field.
-        if (flat.length > 0) throw nonsense("a table size in the middle of a block");
+        if (begun) throw nonsense("a table size in the middle of a block");
         const size = reader.integer(0x1f);
         if (size > DEFAULT_TABLE_SIZE) throw nonsense("a table larger than agreed");
         this.#maxSize = size;
@@ -78,15 +80,17 @@ export class HpackDecoder {
         const index = reader.integer(indexed ? 0x3f : 0x0f);
         name = index === 0 ? reader.string() : this.#nameAt(index);
         value = reader.string();
-        const its = flawOf(name, value);
+        const its = flawOf(name, value, index !== 0 && index <= STATIC_COUNT);
         flaw ??= its;
         if (indexed) this.#insert(name, value, its);
       }
+      begun = true;
       left -= name.length + value.length;
-      if (left < 0 || flat.length >= count) flaw ??= "too many or too long header fields";
+      if (left < 0 || flat.length >= count) flaw ??= TOO_LARGE;
       else flat.push(name, value);
     }
-    return { flat, flaw };
+    this.#flaw = flaw;
+    return flat;
   }
 
   #nameAt(index: number): string {

@@ -1,4 +1,4 @@
-import type { OutBuffer } from "./frames.ts";
+import type { OutBuffer } from "./out-buffer.ts";
 import { DEFAULT_TABLE_SIZE, ENTRY_OVERHEAD, STATIC_TABLE } from "./static-table.ts";
 
 /** A name that the static table knows: the index of its first entry, and of entries by value. */
@@ -15,15 +15,26 @@ for (const [i, [name, value]] of STATIC_TABLE.entries()) {
 }
 
 /** RFC 7541 §7.1.3: what no intermediary may put into a table either. */
-const SECRET: ReadonlySet<string> = new Set(["authorization", "cookie", "proxy-authorization", "x-api-key"]);
+const SECRET: ReadonlySet<string> = new Set([
+  "authorization",
+  "cookie",
+  "proxy-authorization",
+  "set-cookie",
+  "x-api-key",
+]);
 
-/** What differs from message to message would only push out what repeats. */
+/** What differs from message to message would only push out what repeats. A date is the same for a second. */
 const FLEETING: ReadonlySet<string> = new Set([
   ":path",
+  "age",
   "content-length",
-  "date",
+  "content-range",
+  "etag",
   "forwarded",
+  "grpc-message",
   "grpc-timeout",
+  "last-modified",
+  "location",
   "traceparent",
   "x-forwarded-for",
   "x-request-id",

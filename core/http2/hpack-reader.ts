@@ -1,3 +1,4 @@
+import { latin1 } from "../http1/bytes.ts";
 import { COMPRESSION_ERROR, ConnectionError } from "./frames.ts";
 import { huffmanBound, huffmanDecode } from "./huffman.ts";
 
@@ -5,6 +6,8 @@ import { huffmanBound, huffmanDecode } from "./huffman.ts";
 export class HpackReader {
   bytes: Buffer = Buffer.alloc(0);
   at = 0;
+  /** Where the block ends in `bytes`. */
+  end = 0;
   #scratch = new Uint8Array(256);
 
   /** RFC 7541 §5.1. `mask` is the prefix, and its largest value. @throws ConnectionError COMPRESSION_ERROR */
@@ -14,7 +17,7 @@ export class HpackReader {
     if (value < mask) return value;
     for (let shift = 0; ; shift += 7) {
       // Four more bytes are 2^28: nothing that is meant is larger.
-      if (shift > 21 || this.at >= bytes.byteLength) throw nonsense("an integer");
+      if (shift > 21 || this.at >= this.end) throw nonsense("an integer");
       const byte = bytes[this.at++]!;
       value += (byte & 0x7f) << shift;
       if (byte < 0x80) return value;
@@ -24,33 +27,23 @@ export class HpackReader {
   /** RFC 7541 §5.2, as latin-1. @throws ConnectionError COMPRESSION_ERROR */
   string(): string {
     const { bytes } = this;
-    if (this.at >= bytes.byteLength) throw nonsense("a string");
+    if (this.at >= this.end) throw nonsense("a string");
     const coded = (bytes[this.at]! & 0x80) !== 0;
     const length = this.integer(0x7f);
     const from = this.at;
     const to = from + length;
-    if (to > bytes.byteLength) throw nonsense("a string");
+    if (to > this.end) throw nonsense("a string");
     this.at = to;
-    if (!coded) return bytes.toString("latin1", from, to);
+    if (!coded) return latin1(bytes, from, to);
     const bound = huffmanBound(length);
     if (bound > this.#scratch.byteLength) this.#scratch = new Uint8Array(bound);
     const decoded = huffmanDecode(bytes, from, to, this.#scratch);
     if (decoded < 0) throw nonsense("Huffman code");
-    return Buffer.from(this.#scratch.buffer, 0, decoded).toString("latin1");
+    return latin1(this.#scratch, 0, decoded);
   }
 }
 
 /** A block with `what` in it that cannot be understood. */
 export function nonsense(what: string): ConnectionError {
-  return new ConnectionError(COMPRESSION_ERROR, `a header block with ${what} that makes no sense`);
-}
-
-// RFC 9113 §8.2.1: a lower-case token, with a colon only in front; a value without NUL, CR, LF, and not padded.
-const NAME = /^:?[!#$%&'*+\-.^_`|~0-9a-z]+$/;
-const UNSAFE_VALUE = /[\0\r\n]|^[ \t]|[ \t]$/;
-
-/** What makes a field malformed; undefined where nothing does. */
-export function flawOf(name: string, value: string): string | undefined {
-  if (!NAME.test(name)) return "an illegal header name";
-  return UNSAFE_VALUE.test(value) ? "an illegal header value" : undefined;
+  return new ConnectionError(COMPRESSION_ERROR, `a header block with ${what} that makes no sense`, "hpack");
 }

@@ -1,378 +1,469 @@
-import type { Http2Server, ServerHttp2Session, ServerHttp2Stream } from "node:http2";
-import { BytesBody, type ConnectionFacts, ERROR_CODES, HeaderList, SluiceError } from "sluice/plugin";
-import { MessageError } from "../http1/message-error.ts";
+import { type ConnectionFacts, SluiceError } from "sluice/plugin";
+import { cutOff } from "../http1/departures.ts";
 import type { Wire, WireOwner } from "../http1/wire.ts";
 import {
-  END_STREAM,
+  type ByteSink,
+  ConnectionError,
+  DEFAULT_WINDOW,
+  ENABLE_PUSH,
   ENHANCE_YOUR_CALM,
-  MAX_31 as MAX_STREAM_ID,
+  FLOW_CONTROL_ERROR,
+  FrameEventReader,
+  type FrameEvents,
+  FrameWriter,
+  HEADER_TABLE_SIZE,
+  INITIAL_WINDOW_SIZE,
+  INTERNAL_ERROR,
+  MAX_31,
+  MAX_CONCURRENT_STREAMS,
+  MAX_HEADER_LIST_SIZE,
   NO_ERROR,
+  PREFACE,
   PROTOCOL_ERROR,
+  type ReadLimits,
   REFUSED_STREAM,
-} from "../http2/frames.ts";
-import { isGrpcType } from "../http2/grpc-type.ts";
-import { goaway } from "./h2-frames.ts";
-import { type H2Answer, resetStream } from "./h2-answer.ts";
-import { type GuardedSession, type GuardLimits, H2Guard } from "./h2-guard.ts";
-import { overflow, sessionFailure, type Violation } from "./h2-violations.ts";
-import { rawField, readRequestHead } from "./h2-headers.ts";
-import { H2Inbound, type StreamHost } from "./h2-inbound.ts";
+  SendRoom,
+  STREAM_CLOSED,
+  StreamError,
+} from "../http2/index.ts";
+import { FrameBudget } from "./h2-budget.ts";
+import { H2Departure } from "./h2-departure.ts";
+import { H2Intake } from "./h2-intake.ts";
+import { ReceiveWindow } from "./h2-receive-window.ts";
 import type { H2Shared } from "./h2-shared.ts";
-import type { TakenField } from "../http2/long-strings.ts";
-import { withLongFields } from "./h2-long-fields.ts";
-import { H2Socket, type SocketObserver } from "./h2-socket.ts";
-import type { Rejection } from "./inbound.ts";
+import { gone, type H2Stream, RECEIVE_WINDOW, type StreamHost } from "./h2-stream.ts";
 
 /** Milliseconds that a closing connection may take to send its last frames and to hear the peer's FIN. */
 const LINGER = 2_000;
-/** Milliseconds that a client has to acknowledge the first GOAWAY before the second one goes out. */
-const GOAWAY_GRACE = 1_000;
+/** Unsent bytes from which on nothing more is read: a client that only sends must not fill our memory. */
+const FULL = 1_048_576;
 /**
- * Bytes of request bodies that a client may send ahead of the reader on one stream, and unacknowledged on all of
- * them. One number for both: this runtime opens a stream's window only once half of the connection's was used,
- * so with a smaller stream window an upload would stop for good.
+ * Bytes of request bodies that are held for their readers, and are under way, over all streams of a connection: it takes
+ * as many uploads whose readers are behind to hold up the others.
  */
-export const RECEIVE_WINDOW = 262_144;
+const CONNECTION_WINDOW = 8 * RECEIVE_WINDOW;
+/** Streams that are remembered as reset by us, for what is still under way on them. */
+const REMEMBERED = 1_024;
 
 /** What the connections of a server have in common while its limits stay. */
-export interface SessionSettings {
-  /** Makes the sessions. */
-  readonly server: Http2Server;
-  readonly guard: GuardLimits;
+export interface ConnectionSettings {
+  readonly streams: number;
+  readonly resets: number;
   /** SETTINGS_MAX_HEADER_LIST_SIZE. */
   readonly headerList: number;
+  readonly read: ReadLimits;
 }
 
-/** One HTTP/2 connection: the guard before it, the session of `node:http2` behind it, its deadlines. */
-export class H2Connection implements WireOwner, StreamHost, SocketObserver, GuardedSession {
+/** One HTTP/2 connection of a client (RFC 9113): its frames, its streams, its deadlines and its end. */
+export class H2Connection implements WireOwner, FrameEvents, StreamHost, ByteSink {
   readonly shared: H2Shared;
   readonly facts: ConnectionFacts;
-  cutBy: SluiceError | undefined;
-  readonly #guard: H2Guard;
-  readonly #socket: H2Socket;
-  readonly #session: ServerHttp2Session;
+  readonly writer: FrameWriter;
+  readonly sendRoom: SendRoom;
+  readonly #wire: Wire;
   readonly #closed: (connection: H2Connection) => void;
-  /** By their streams. */
-  readonly #requests = new Map<number, H2Inbound>();
-  /** Answers that go on when the wire has caught up. */
-  #waiting: H2Answer[] = [];
-  readonly #openedAt: number;
-  #highest = 0;
-  /** Streams and header blocks that the session was given; `#decoding` while it was given one last. */
+  readonly #reader: FrameEventReader;
+  readonly #budget: FrameBudget;
+  readonly #window: ReceiveWindow;
+  readonly #intake: H2Intake;
+  readonly #departure: H2Departure;
+  readonly #streams = new Map<number, H2Stream>();
+  /** Streams that we reset before the client was through with them. */
+  readonly #forsaken = new Set<number>();
+  #prefaceAt = 0;
+  #paused = false;
+  /** The highest stream that the client opened, and how many it opened. */
+  #lastStream = 0;
   #opened = 0;
+  /** What the client grants a new stream. */
+  #streamWindow = DEFAULT_WINDOW;
+  readonly #openedAt: number;
+  /** When the header block that is being read began; 0 where none is. `#blocks` were read before. */
+  #headSince = 0;
   #blocks = 0;
-  #decoding = false;
-  /** What is missing in the header block that the session is given. */
-  #taken: readonly TakenField[] | undefined;
-  #brokenStreams = 0;
   #idleSince: number;
   /** When the connection began to close; 0 while it lives. Nothing is read then. */
   #closingAt = 0;
-  /** When the first GOAWAY of a drain left; 0 before. */
-  #drainingAt = 0;
-  /** The last stream that is served, once the client was told. */
-  #last = Infinity;
+  #cutBy: SluiceError | undefined;
 
   constructor(
     shared: H2Shared,
-    { server, guard, headerList }: SessionSettings,
+    settings: ConnectionSettings,
     wire: Wire,
     facts: ConnectionFacts,
     closed: (connection: H2Connection) => void,
   ) {
     this.shared = shared;
     this.facts = facts;
+    this.#wire = wire;
     this.#closed = closed;
     this.#openedAt = shared.now;
     this.#idleSince = shared.now;
-    this.#guard = new H2Guard(guard, this);
-    this.#socket = new H2Socket(wire, shared.scratch, this, headerList);
-    let session: ServerHttp2Session | undefined;
-    server.once("session", (opened) => {
-      session = opened;
-    });
-    server.emit("connection", this.#socket);
-    if (session === undefined) throw new Error("node:http2 made no session for a connection");
-    this.#session = session;
-    session.on("error", (error: Error) => this.#sessionFailed(error));
-    session.on("close", () => this.#startClosing());
-    session.on("stream", (stream, _headers, flags, raw) => this.#stream(stream, flags, raw));
-    session.setLocalWindowSize(RECEIVE_WINDOW);
+    this.#budget = new FrameBudget(settings.resets);
+    this.#reader = new FrameEventReader(this, settings.read);
+    this.writer = new FrameWriter(this);
+    this.sendRoom = new SendRoom(this.writer);
+    this.#intake = new H2Intake(this);
+    this.#departure = new H2Departure(this.writer, wire);
+    this.writer.settings(
+      [MAX_CONCURRENT_STREAMS, settings.streams],
+      [INITIAL_WINDOW_SIZE, RECEIVE_WINDOW],
+      [MAX_HEADER_LIST_SIZE, settings.headerList],
+    );
+    this.#window = new ReceiveWindow(this.writer, CONNECTION_WINDOW);
   }
+
+  // The wire.
 
   data(chunk: Uint8Array): void {
     if (this.#closingAt !== 0) return;
-    const violation =
-      this.#guard.inspect(chunk, this.shared.now) ?? overflow(this.#guard.windows, this.#requests);
-    if (violation !== undefined && this.#closingAt === 0) this.#punish(violation);
-  }
-
-  frames(bytes: Uint8Array, taken: readonly TakenField[] | undefined): void {
-    if (this.#closingAt !== 0) return;
-    const { blocks, opened } = this.#guard;
-    this.#decoding = blocks !== this.#blocks;
-    this.#blocks = blocks;
-    this.#taken = taken;
-    this.#socket.emit("data", bytes);
-    this.#taken = undefined;
-    // The session reset what it did not hand on: malformed, above the limit of streams, or far too large.
-    for (; this.#opened < opened && this.#closingAt === 0; this.#opened++) {
-      const violation = this.#guard.chargeReset(this.shared.now);
-      if (violation !== undefined) this.#punish(violation);
+    try {
+      const rest = this.#prefaceAt < PREFACE.byteLength ? this.#afterPreface(chunk) : chunk;
+      // The runtime hands out Buffers; the wire's type does not say so.
+      this.#reader.pushOwned(rest as Buffer);
+    } catch (error) {
+      this.#broken(error);
     }
-    this.#finish();
+    this.#wasRead();
   }
 
-  whole(raw: readonly string[]): readonly string[] | undefined {
-    return this.#taken === undefined ? raw : withLongFields(raw, this.#taken);
+  /** RFC 9113 §3.4. */
+  #afterPreface(chunk: Uint8Array): Uint8Array {
+    let at = 0;
+    while (at < chunk.byteLength && this.#prefaceAt < PREFACE.byteLength) {
+      if (chunk[at++] !== PREFACE[this.#prefaceAt++]) throw breach("not an HTTP/2 preface", "preface");
+    }
+    return chunk.subarray(at);
+  }
+
+  /** All of what came was looked at. */
+  #wasRead(): void {
+    // What was broken off with the connection is over by now.
+    this.#intake.handOn(this.#streams);
+    if (this.#closingAt !== 0) return;
+    const reader = this.#reader;
+    if (!reader.inBlock) this.#headSince = 0;
+    else if (this.#headSince === 0 || reader.blocks !== this.#blocks) this.#headSince = this.shared.now;
+    this.#blocks = reader.blocks;
+    this.#nameLast(0);
+    if (this.writer.waiting >= FULL && !this.#paused) {
+      this.#paused = true;
+      this.#wire.pause();
+    }
+  }
+
+  write(bytes: Uint8Array, length: number): number {
+    const taken = this.#wire.write(bytes, length);
+    this.#budget.earn(taken);
+    return taken;
   }
 
   drained(): void {
-    this.#socket.drained();
+    this.writer.drained();
+    this.#departure.drained();
+    if (this.sendRoom.congested) return;
+    if (this.#paused) {
+      this.#paused = false;
+      this.#wire.resume();
+    }
+    this.sendRoom.wakeAll();
   }
 
   ended(): void {
     // A client that cannot send any more cannot open windows either: it left, or it has heard our last word.
-    if (this.#socket.finished) this.#socket.release();
-    else this.#socket.abort();
+    if (this.#departure.finished) this.#wire.close();
+    else this.#wire.destroy();
   }
 
   closed(): void {
     this.#startClosing();
-    this.#socket.destroyed = true;
-    this.#socket.emit("close");
+    this.#abandon(this.#cutBy ?? gone());
     this.#closed(this);
   }
 
-  get congested(): boolean {
-    return this.#socket.congested;
+  // The client's frames.
+
+  headers(id: number, flat: string[], flaw: string | undefined, end: boolean): void {
+    const stream = this.#streams.get(id);
+    if (stream !== undefined) {
+      if (stream.requestDone) throw closedStream();
+      stream.trailers(flat, flaw, end);
+      return;
+    }
+    if (this.#isIdle(id)) {
+      if ((id & 1) === 0) throw breach("a stream that no client opens", "stream_id");
+      this.#lastStream = id;
+      this.#opened++;
+      this.#open(id, flat, flaw, end);
+    } else if (this.#forsaken.has(id)) {
+      if (end) this.#forsaken.delete(id);
+    } else {
+      // RFC 9113 §5.1.1: what was passed over cannot be opened any more.
+      const wasOpen = id === this.#lastStream || this.#lastStream === 2 * this.#opened - 1;
+      throw wasOpen ? closedStream() : breach("stream identifiers go back", "stream_id");
+    }
   }
 
-  awaitRoom(answer: H2Answer): void {
-    this.#waiting.push(answer);
+  body(id: number, bytes: Buffer, from: number, to: number, cost: number, end: boolean): void {
+    this.#window.use(cost);
+    const stream = this.#known(id, "DATA");
+    if (stream !== undefined && !stream.requestDone) {
+      stream.content(bytes, from, to, cost, end);
+      return;
+    }
+    this.release(cost);
+    if (stream !== undefined) this.breachOf(stream, STREAM_CLOSED);
+    else if (!this.#forsaken.has(id)) this.#resetUnknown(id, STREAM_CLOSED);
+    else if (end) this.#forsaken.delete(id);
   }
 
-  sent(bytes: number): void {
-    this.#guard.earn(bytes);
+  reset(id: number): void {
+    const stream = this.#known(id, "RST_STREAM");
+    this.#forsaken.delete(id);
+    if (stream !== undefined) {
+      this.#streamOver(stream);
+      stream.lost(gone());
+    }
+    this.#budget.chargeReset(this.shared.now);
   }
 
-  roomAgain(): void {
-    // Each takes its turn; who finds the connection full again queues behind the others.
-    const waiting = this.#waiting;
-    if (waiting.length === 0) return;
-    this.#waiting = [];
-    for (const answer of waiting) answer.resume();
+  windowUpdate(id: number, increment: number): void {
+    if (id === 0) {
+      this.sendRoom.open(increment);
+      return;
+    }
+    const stream = this.#known(id, "WINDOW_UPDATE");
+    if (stream === undefined) return;
+    stream.sendWindow += increment;
+    if (stream.sendWindow > MAX_31) this.breachOf(stream, FLOW_CONTROL_ERROR);
+    else stream.windowOpened();
   }
 
-  streamClosed(inbound: H2Inbound, aborted: boolean): void {
-    this.#requests.delete(inbound.id);
-    if (this.#requests.size === 0) this.#idleSince = this.shared.now;
-    this.#finish();
-    if (!aborted || this.#closingAt !== 0) return;
-    // More broken streams than the client reset itself: it makes us reset them (CVE-2025-8671).
-    if (++this.#brokenStreams <= this.#guard.resetsSeen) return;
-    const violation = this.#guard.chargeReset(this.shared.now);
-    if (violation !== undefined) this.#punish(violation);
+  streamError(id: number, code: number): void {
+    const stream = this.#known(id, "WINDOW_UPDATE");
+    if (stream !== undefined) this.breachOf(stream, code);
   }
+
+  settings(settings: readonly (readonly [id: number, value: number])[]): void {
+    for (const [id, value] of settings) {
+      if (id === HEADER_TABLE_SIZE) this.writer.tableSize = value;
+      else if (id === INITIAL_WINDOW_SIZE) this.#setWindows(value);
+      else if (id === ENABLE_PUSH && value > 1) throw breach("ENABLE_PUSH is no flag", "settings");
+    }
+    this.writer.settingsAck();
+    this.sendRoom.wakeAll();
+  }
+
+  ping(payload: Buffer, ack: boolean): void {
+    if (ack) this.#departure.ponged(payload);
+    else this.writer.ping(payload, true);
+  }
+
+  goaway(_lastStream: number, code: number): void {
+    // We open no streams that it could refuse; a client that gives up closes the connection itself.
+    if (code !== NO_ERROR) this.shared.log.debug({ code }, "an HTTP/2 client gave its connection up");
+  }
+
+  idleFrame(): void {
+    this.#budget.chargeIdleFrame(this.shared.now);
+  }
+
+  /** RFC 9113 §6.9.2: it holds for streams that are open, too, and may leave their windows below 0. */
+  #setWindows(value: number): void {
+    const change = value - this.#streamWindow;
+    this.#streamWindow = value;
+    for (const stream of this.#streams.values()) {
+      stream.sendWindow += change;
+      if (stream.sendWindow > MAX_31)
+        throw new ConnectionError(
+          FLOW_CONTROL_ERROR,
+          "INITIAL_WINDOW_SIZE makes a window overflow",
+          "window",
+        );
+    }
+  }
+
+  /** RFC 9113 §5.1. Stream 0 is none; we open no streams of our own. */
+  #isIdle(id: number): boolean {
+    return (id & 1) === 0 || id > this.#lastStream;
+  }
+
+  /** The stream that a frame is for; undefined for one that is over. */
+  #known(id: number, frame: string): H2Stream | undefined {
+    const stream = this.#streams.get(id);
+    if (stream === undefined && this.#isIdle(id)) throw breach(`${frame} on an idle stream`, "idle_stream");
+    return stream;
+  }
+
+  // Requests.
+
+  #open(id: number, flat: string[], flaw: string | undefined, end: boolean): void {
+    // RFC 9113 §8.7: the client may send either again, elsewhere. Not without end: it was told (§5.1.2, §6.8).
+    if (id > this.#departure.last || this.#streams.size >= this.shared.limits().streams) {
+      this.#refuseStream(id, REFUSED_STREAM, end);
+      return;
+    }
+    try {
+      this.#streams.set(id, this.#intake.read(id, flat, flaw, end, this.#streamWindow));
+    } catch (error) {
+      if (!(error instanceof StreamError)) throw error;
+      this.#refuseStream(id, error.code, end);
+    }
+  }
+
+  /** RST_STREAM for a request that was never handed on. */
+  #refuseStream(id: number, code: number, end: boolean): void {
+    if (!end) this.#forsake(id);
+    this.#resetUnknown(id, code);
+  }
+
+  /** A reset that the client has made us send costs it as much as one of its own (CVE-2025-8671). */
+  #resetUnknown(id: number, code: number): void {
+    this.writer.reset(id, code);
+    this.#budget.chargeReset(this.shared.now);
+  }
+
+  // For its streams.
+
+  release(bytes: number): void {
+    if (this.#closingAt === 0) this.#window.release(bytes);
+  }
+
+  resetStream(stream: H2Stream, code: number): void {
+    if (this.#streams.get(stream.id) !== stream) return;
+    if (!stream.requestDone) this.#forsake(stream.id);
+    this.writer.reset(stream.id, code);
+    this.#streamOver(stream);
+  }
+
+  breachOf(stream: H2Stream, code: number): void {
+    this.resetStream(stream, code);
+    const error = brokenStream();
+    const { method, rawTarget } = stream;
+    // Nobody else would hear of it.
+    if (this.#intake.holds(stream))
+      this.#intake.reject({
+        code: error.code,
+        reason: error.reason,
+        message: error.message,
+        method,
+        rawTarget,
+      });
+    stream.lost(error);
+    this.#budget.chargeReset(this.shared.now);
+  }
+
+  streamEnded(stream: H2Stream): void {
+    // RFC 9113 §8.1: the rest of the request is not wanted, and nothing was wrong with it.
+    if (!stream.requestDone) this.resetStream(stream, NO_ERROR);
+    else this.#streamOver(stream);
+    stream.ended();
+  }
+
+  #streamOver(stream: H2Stream): boolean {
+    if (!this.#streams.delete(stream.id)) return false;
+    if (this.#streams.size === 0) {
+      this.#idleSince = this.shared.now;
+      this.#finish();
+    }
+    return true;
+  }
+
+  #forsake(id: number): void {
+    const forsaken = this.#forsaken;
+    forsaken.add(id);
+    if (forsaken.size <= REMEMBERED) return;
+    const [oldest] = forsaken;
+    forsaken.delete(oldest!);
+  }
+
+  // How it ends.
 
   /** Enforces the deadlines; `now` as in {@link H2Shared}. */
   sweep(now: number): void {
     const limits = this.shared.limits();
     if (this.#closingAt !== 0) {
-      if (now - this.#closingAt >= LINGER) this.#socket.abort();
+      if (now - this.#closingAt >= LINGER) this.#wire.destroy();
       return;
     }
-    const headSince = this.#guard.greeted ? this.#guard.headSince : this.#openedAt;
+    const headSince = this.#reader.greeted ? this.#headSince : this.#openedAt;
     if (headSince !== 0 && now - headSince >= limits.headerTimeout) {
       const message = "a header block came too slowly";
-      this.#reject({ code: "request_timeout", reason: "timeout.head", message });
+      this.#intake.reject({ code: "request_timeout", reason: "timeout.head", message });
       this.#close(ENHANCE_YOUR_CALM, message);
       return;
     }
-    for (const inbound of this.#requests.values()) inbound.sweep(now, limits);
-    if (this.#drainingAt !== 0) {
-      if (now - this.#drainingAt >= GOAWAY_GRACE) this.#nameLast();
-    } else if (this.#requests.size === 0 && now - this.#idleSince >= limits.idleTimeout) {
-      this.drain();
-    }
+    for (const stream of this.#streams.values()) stream.sweep(now, limits);
+    if (this.#departure.begun) this.#nameLast(now);
+    else if (this.#streams.size === 0 && now - this.#idleSince >= limits.idleTimeout) this.drain();
   }
 
-  /**
-   * RFC 9113 §6.8: first a GOAWAY that refuses nothing, and only when the client has answered a PING the one that
-   * names the last stream: a request that was on its way meanwhile is served, not lost.
-   */
+  /** Ends it in order: see {@link H2Departure}. */
   drain(): void {
-    if (this.#drainingAt !== 0 || this.#closingAt !== 0 || this.#session.destroyed) return;
-    this.#drainingAt = this.shared.now;
-    this.#session.goaway(NO_ERROR, MAX_STREAM_ID);
-    this.#session.ping(() => this.#nameLast());
+    if (!this.#departure.begun && this.#closingAt === 0) this.#departure.begin(this.shared.now);
   }
 
-  /** From here on no stream is served that the client has not opened yet. */
-  #nameLast(): void {
-    if (this.#closingAt !== 0) return;
-    if (this.#last === Infinity) {
-      this.#last = this.#guard.lastStream;
-      this.#socket.write(goaway(this.#last, NO_ERROR));
-    }
+  #nameLast(now: number): void {
+    if (!this.#departure.isDue(now)) return;
+    this.#departure.nameLast(this.#lastStream);
     this.#finish();
   }
 
-  /**
-   * Closes when the last stream is done. The session is not asked to: from then on it hears no trailers any more, leaves
-   * streams that are opened late unanswered and open, and names them in a GOAWAY of its own (seen on Bun 1.4.5).
-   */
+  /** Closes when the last stream is done. */
   #finish(): void {
-    if (this.#last === Infinity || this.#closingAt !== 0) return;
-    // Nor is a stream done that the session has yet to hand on: it may lie behind the frame that is read now.
-    if (this.#requests.size > 0 || this.#guard.headSince !== 0 || this.#opened < this.#guard.opened) return;
+    if (this.#departure.last === Infinity || this.#closingAt !== 0 || this.#streams.size > 0) return;
     this.#startClosing();
-    // What the session has written, or holds back until this turn is over, leaves before the FIN.
-    setImmediate(end, this.#socket);
+    this.#departure.end();
   }
 
   destroy(): void {
-    this.cutBy = new SluiceError("draining", ERROR_CODES.draining.meaning, { reason: "shutdown" });
-    this.#socket.abort();
+    this.#cutBy = cutOff();
+    this.#wire.destroy();
   }
 
-  #stream(stream: ServerHttp2Stream, flags: number, raw: readonly string[]): void {
-    stream.on("error", ignore);
-    this.#opened++;
-    const id = stream.id ?? 0;
-    if (id <= this.#highest) {
-      // RFC 9113 §5.1.1.
-      this.#punish({
-        h2Code: PROTOCOL_ERROR,
-        reason: "http2.stream_id",
-        message: "stream identifiers go back",
-      });
+  /** The client broke the protocol, or we did not understand ourselves. */
+  #broken(error: unknown): void {
+    if (!(error instanceof ConnectionError)) {
+      this.shared.log.error({ err: error }, "reading an HTTP/2 connection failed");
+      this.#close(INTERNAL_ERROR, "");
       return;
     }
-    this.#highest = id;
-    if (id > this.#last) {
-      this.#refuseLate(stream);
-      return;
-    }
-    const ended = (flags & END_STREAM) !== 0;
-    const fields = this.whole(raw);
-    try {
-      if (fields === undefined) throw new Error("node:http2 changed a header block");
-      const head = readRequestHead(fields, this.shared.limits());
-      this.#checkServed(head.grpc);
-      const inbound = new H2Inbound(this, stream, head, ended);
-      this.#requests.set(inbound.id, inbound);
-      this.#handle(inbound);
-    } catch (error) {
-      this.#refuse(stream, fields ?? raw, ended, error);
-    }
-  }
-
-  /** RFC 9113 §8.7: the client may send it again, elsewhere. Not without end: it was told (§6.8). */
-  #refuseLate(stream: ServerHttp2Stream): void {
-    resetStream(stream, REFUSED_STREAM, new Error("opened after the last stream was named"));
-    const violation = this.#guard.chargeReset(this.shared.now);
-    if (violation !== undefined) this.#punish(violation);
-  }
-
-  #handle(inbound: H2Inbound): void {
-    try {
-      this.shared.handler.handle(inbound);
-    } catch (error) {
-      this.shared.log.error({ err: error }, "the gateway threw on a request");
-      inbound.abandon(error);
-    }
-  }
-
-  #checkServed(grpc: boolean): void {
-    const protocols = this.shared.protocols();
-    if (protocols.includes(grpc ? "grpc" : "http2")) return;
-    throw grpc
-      ? new MessageError("not_implemented", "protocol", "gRPC is not served here")
-      : new MessageError("unsupported_media_type", "protocol", "only gRPC is served here");
-  }
-
-  /** Answers a request that goes no further, in the caller's protocol. */
-  #refuse(stream: ServerHttp2Stream, raw: readonly string[], ended: boolean, error: unknown): void {
-    const method = rawField(raw, ":method") ?? "";
-    const target = rawField(raw, ":path") ?? "";
-    const grpc = isGrpcType(rawField(raw, "content-type") ?? "");
-    const headers = new HeaderList();
-    const head = { method, target, authority: "", headers, grpc, contentLength: undefined };
-    const inbound = new H2Inbound(this, stream, { ...head, expectContinue: false }, ended);
-    this.#requests.set(inbound.id, inbound);
-    inbound.body?.cancel();
-    try {
-      if (!(error instanceof MessageError)) throw error;
-      const { code, reason, message } = error;
-      const answer = this.#reject({ code, reason, message, method, rawTarget: target });
-      if (grpc) void inbound.respond(200, grpcRefusal(answer.headers, error), null);
-      else void inbound.respond(ERROR_CODES[code].status, answer.headers, new BytesBody(answer.body));
-    } catch (failure) {
-      this.shared.log.error({ err: failure }, "reading a request failed");
-      inbound.abandon(failure);
-    }
-  }
-
-  #reject(
-    what: Pick<Rejection, "code" | "reason" | "message"> & Partial<Rejection>,
-  ): ReturnType<H2Shared["handler"]["rejected"]> {
-    const rejection = { method: undefined, rawTarget: undefined, ...what };
-    return this.shared.handler.rejected({ ...rejection, connection: this.facts, httpVersion: "2" });
-  }
-
-  #punish(violation: Violation): void {
-    this.#tell(violation);
-    this.#close(violation.h2Code, violation.message);
-  }
-
-  #tell({ h2Code, reason, message }: Violation): void {
-    const code = h2Code === ENHANCE_YOUR_CALM ? "rate_limited" : "bad_request";
-    this.#reject({ code, reason, message });
+    const code = error.code === ENHANCE_YOUR_CALM ? "rate_limited" : "bad_request";
+    this.#intake.reject({ code, reason: `http2.${error.reason}`, message: error.message });
+    this.#close(error.code, error.message);
   }
 
   /** Says why and closes, streams and all. */
-  #close(h2Code: number, message: string): void {
+  #close(code: number, message: string): void {
     if (this.#closingAt !== 0) return;
     this.#startClosing();
-    this.#session.destroy(new Error(message), h2Code);
-    this.#socket.write(goaway(this.#lastServed, h2Code, message));
-  }
-
-  /** The session found the connection broken, and has ended its socket without a GOAWAY. */
-  #sessionFailed(error: Error & { code?: string; errno?: number }): void {
-    if (this.#closingAt !== 0) return;
-    this.#startClosing();
-    if (error.code !== "ERR_HTTP2_ERROR" && error.code !== "ERR_HTTP2_TOO_MANY_INVALID_FRAMES") {
-      // The client said GOAWAY with an error of its own, or the like.
-      this.shared.log.debug({ err: error }, "an HTTP/2 session failed");
-      return;
-    }
-    const violation = sessionFailure(error.errno, this.#decoding);
-    this.#tell(violation);
-    this.#socket.write(goaway(this.#lastServed, violation.h2Code));
-  }
-
-  /** For GOAWAY: a number that was named before must not go up (RFC 9113 §6.8). */
-  get #lastServed(): number {
-    return Math.min(this.#guard.lastStream, this.#last);
+    this.#departure.breakOff(this.#lastStream, code, message);
+    this.#abandon(code === ENHANCE_YOUR_CALM ? gone() : brokenStream());
+    this.#departure.end();
   }
 
   #startClosing(): void {
-    if (this.#closingAt === 0) this.#closingAt = this.shared.now;
+    if (this.#closingAt !== 0) return;
+    this.#closingAt = this.shared.now;
+    this.#reader.stop();
+  }
+
+  #abandon(error: SluiceError): void {
+    const streams = [...this.#streams.values()];
+    this.#streams.clear();
+    for (const stream of streams) stream.lost(error);
   }
 }
 
-/** Trailers-Only with a status, as gRPC over HTTP/2 has it: the answer's fields are its trailers. */
-function grpcRefusal(fields: HeaderList, { code, message }: MessageError): HeaderList {
-  const headers = fields.copy();
-  headers.set("content-type", "application/grpc");
-  headers.set("grpc-status", String(ERROR_CODES[code].grpc));
-  headers.set("grpc-message", encodeURIComponent(message));
-  return headers;
+/** The client's fault: a body unlike its content-length, a wrong frame. */
+function brokenStream(): SluiceError {
+  return new SluiceError("bad_request", "the request broke the protocol", { reason: "http2.stream" });
 }
 
-function end(socket: H2Socket): void {
-  socket.end();
+function closedStream(): ConnectionError {
+  return new ConnectionError(STREAM_CLOSED, "a header block on a stream that is closed", "closed_stream");
 }
-function ignore(): void {}
+
+function breach(what: string, reason: string): ConnectionError {
+  return new ConnectionError(PROTOCOL_ERROR, what, reason);
+}

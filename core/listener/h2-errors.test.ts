@@ -26,24 +26,21 @@ import {
 } from "../http2/frames.ts";
 import { frame } from "./h2-frames.ts";
 import type { Inbound } from "./inbound.ts";
-import { awaitFrame, block, EMPTY, framesOf, get, goawayCode, headers, send } from "./test-h2-client.ts";
+import {
+  awaitFrame,
+  block,
+  EMPTY,
+  framesOf,
+  get,
+  goawayCode,
+  headers,
+  send,
+  setting,
+  windowUpdate,
+} from "./test-h2-client.ts";
 import { tellFacts, testListener } from "./test-listener.ts";
 
 /* What ends a connection, and the error code that says so (RFC 9113 §5.4.1). */
-
-/** A setting with its value. */
-function setting(id: number, value: number): Uint8Array {
-  const payload = Buffer.alloc(6);
-  payload.writeUInt16BE(id);
-  payload.writeUInt32BE(value, 2);
-  return frame(SETTINGS, 0, 0, payload);
-}
-
-function windowUpdate(stream: number, increment: number): Uint8Array {
-  const payload = Buffer.alloc(4);
-  payload.writeUInt32BE(increment);
-  return frame(WINDOW_UPDATE, 0, stream, payload);
-}
 
 const upload = headers(1, get(), true);
 const one = Buffer.of(1);
@@ -113,8 +110,10 @@ test.each([true, false])(
     using served = await testListener((inbound) => requests.push(inbound));
     const pieces = [headers(1, get()), headers(3, get()), windowUpdate(3, 1)];
     const client = await send(served, ...(joined ? [...pieces, LARGEST] : pieces));
-    await eventually(() => requests.length === 2);
-    if (!joined) await client.send(LARGEST);
+    if (!joined) {
+      await eventually(() => requests.length === 2);
+      await client.send(LARGEST);
+    }
     expect(await goawayCode(client)).toBe(FLOW_CONTROL_ERROR);
     expect(served.rejections).toMatchObject([{ code: "bad_request", reason: "http2.window" }]);
     client.reset();
@@ -150,7 +149,9 @@ test("a window as large as it may be is no overflow, neither is one that was use
 test("a window that WINDOW_UPDATE makes overflow resets its stream, and the others go on", async () => {
   const requests: Inbound[] = [];
   using served = await testListener((inbound) => requests.push(inbound));
-  const client = await send(served, headers(1, get()), headers(3, get()), windowUpdate(1, MAX_31));
+  const client = await send(served, headers(1, get()), headers(3, get()));
+  await eventually(() => requests.length === 2);
+  await client.send(windowUpdate(1, MAX_31));
   const reset = await awaitFrame(client, ({ type }) => type === RST_STREAM);
   expect([reset.stream, reset.payload.readUInt32BE()]).toEqual([1, FLOW_CONTROL_ERROR]);
   void requests[1]!.respond(204, new HeaderList(), null);

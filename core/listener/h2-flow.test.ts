@@ -3,7 +3,7 @@ import { type Body, HeaderList } from "sluice/plugin";
 import { eventually, type RawClient } from "../http1/test-server.ts";
 import { DATA, END_STREAM, FRAME_HEADER, MAX_FRAME, PING, WINDOW_UPDATE } from "../http2/frames.ts";
 import { frame } from "./h2-frames.ts";
-import { RECEIVE_WINDOW } from "./h2-connection.ts";
+import { RECEIVE_WINDOW } from "./h2-stream.ts";
 import type { Inbound } from "./inbound.ts";
 import { EMPTY, type Fields, framesOf, get, headers, hello } from "./test-h2-client.ts";
 import { testListener } from "./test-listener.ts";

@@ -1,6 +1,6 @@
 import { FRAME_HEADER, GOAWAY, HTTP_1_1_REQUIRED, SETTINGS } from "../http2/frames.ts";
 
-/* Whole frames of HTTP/2 that go out beside `node:http2` (RFC 9113 §4.1, §6). */
+/* Whole frames of HTTP/2 for whom there is no connection of ours (RFC 9113 §4.1, §6). */
 
 /** One frame. @param payload up to {@link MAX_FRAME} bytes */
 export function frame(type: number, flags: number, stream: number, payload: Uint8Array): Uint8Array {
@@ -17,7 +17,7 @@ export function frame(type: number, flags: number, stream: number, payload: Uint
 }
 
 /** RFC 9113 §6.8. `reason` is debug data: for whoever looks at the wire. */
-export function goaway(lastStream: number, code: number, reason = ""): Uint8Array {
+function goaway(lastStream: number, code: number, reason = ""): Uint8Array {
   const debug = new TextEncoder().encode(reason);
   const payload = new Uint8Array(8 + debug.byteLength);
   const view = new DataView(payload.buffer);
@@ -25,14 +25,6 @@ export function goaway(lastStream: number, code: number, reason = ""): Uint8Arra
   view.setUint32(4, code);
   payload.set(debug, 8);
   return frame(GOAWAY, 0, 0, payload);
-}
-
-/** Changes the value of a setting in the SETTINGS frame that `bytes` begin with (RFC 9113 §6.5.1). */
-export function setSetting(bytes: Uint8Array, id: number, value: number): void {
-  if (bytes[3] !== SETTINGS) return;
-  const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
-  const end = FRAME_HEADER + ((bytes[0]! << 16) | (bytes[1]! << 8) | bytes[2]!);
-  for (let at = FRAME_HEADER; at < end; at += 6) if (view.getUint16(at) === id) view.setUint32(at + 2, value);
 }
 
 /**

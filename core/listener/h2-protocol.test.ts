@@ -8,6 +8,7 @@ import {
   END_STREAM,
   ENHANCE_YOUR_CALM,
   GOAWAY,
+  HEADER_TABLE_SIZE,
   HEADERS,
   NO_ERROR,
   PING,
@@ -30,6 +31,7 @@ import {
   hello,
   ofStream,
   send,
+  setting,
 } from "./test-h2-client.ts";
 import { tellFacts, testListener } from "./test-listener.ts";
 
@@ -151,10 +153,12 @@ test("a listener of gRPC alone refuses everything else, and serves gRPC", async 
 
 test("a body unlike its content-length fails, and the stream is reset", async () => {
   for (const data of ["abc", "abcdefgh"]) {
+    const begun = Promise.withResolvers<void>();
     const failed = Promise.withResolvers<unknown>();
     const gone = Promise.withResolvers<SluiceError>();
     using served = await testListener(async (inbound: Inbound) => {
       inbound.onGone = gone.resolve;
+      begun.resolve();
       try {
         while ((await inbound.body!.read()) !== null);
         failed.reject(new Error("the body was taken for whole"));
@@ -163,16 +167,28 @@ test("a body unlike its content-length fails, and the stream is reset", async ()
       }
     });
     const fields = get([["content-length", "5"]]);
-    const client = await send(
-      served,
-      headers(1, fields, true),
-      frame(DATA, END_STREAM, 1, Buffer.from(data)),
-    );
+    const client = await send(served, headers(1, fields, true));
+    await begun.promise;
+    await client.send(frame(DATA, END_STREAM, 1, Buffer.from(data)));
     expect((await awaitFrame(client, ({ type }) => type === RST_STREAM)).payload).toEqual(PROTOCOL_RESET);
     expect(await failed.promise).toMatchObject({ code: "bad_request" });
     expect(await gone.promise).toMatchObject({ code: "bad_request", reason: "http2.stream" });
     client.reset();
   }
+});
+
+test("a request that is whole at once and unlike its content-length is never handed on", async () => {
+  let handled = 0;
+  using served = await testListener(() => handled++);
+  for (const data of ["abc", "abcdefgh"]) {
+    const whole = frame(DATA, END_STREAM, 1, Buffer.from(data));
+    const client = await send(served, headers(1, get([["content-length", "5"]]), true), whole);
+    expect((await awaitFrame(client, ({ type }) => type === RST_STREAM)).payload).toEqual(PROTOCOL_RESET);
+    client.reset();
+  }
+  expect(handled).toBe(0);
+  const rejection = { code: "bad_request", reason: "http2.stream", method: "GET", rawTarget: "/x" };
+  expect(served.rejections).toMatchObject([rejection, rejection]);
 });
 
 test("trailers that are too large fail the body", async () => {
@@ -218,6 +234,25 @@ test("a short answer is one HEADERS and one DATA", async () => {
   await awaitFrame(client, ({ type }) => type === DATA);
   expect(ofStream(client)).toEqual(["HEADERS", "DATA end"]);
   client.reset();
+});
+
+test("an answer that was given before is a byte a field, unless the client keeps no table", async () => {
+  const fields = ["content-type", "application/grpc", "x-a", "a value that comes again", "x-b", "another"];
+  using served = await testListener((inbound) => inbound.respond(200, new HeaderList(fields), null));
+  const sizes = async (...first: Uint8Array[]): Promise<number[]> => {
+    const client = await send(served, ...first, headers(1, get()));
+    await awaitFrame(client, ({ type }) => type === HEADERS);
+    await client.send(headers(3, get()));
+    await awaitFrame(client, ({ type, stream }) => type === HEADERS && stream === 3);
+    const blocks = framesOf(client).filter(({ type }) => type === HEADERS);
+    client.reset();
+    return blocks.map(({ payload }) => payload.byteLength);
+  };
+  // Status, three fields and the date.
+  expect((await sizes())[1]).toBe(5);
+  const [first, second] = await sizes(setting(HEADER_TABLE_SIZE, 0));
+  // It is told once that the table is gone (RFC 7541 §4.2).
+  expect(first! - second!).toBe(1);
 });
 
 const CANCEL = Buffer.of(0, 0, 0, 8);

@@ -220,7 +220,7 @@ test("fields with the names of an object's own arrive, in trailers and in inform
   stream.on("trailers", take);
   const answer = await read(stream);
   expect(answer).toMatchObject({ status: 200, code: 0 });
-  const flat = ["constructor", "1", "constructor", "4", "__proto__", "2", "tostring", "3"];
+  const flat = ["constructor", "1", "__proto__", "2", "tostring", "3", "constructor", "4"];
   expect(seen).toEqual([[":status", "103", ...flat], flat]);
 });
 

@@ -1,13 +1,10 @@
-import { createServer } from "node:http2";
 import type { ConnectionFacts } from "sluice/plugin";
 import type { Limits } from "../../config/types.ts";
 import { type Sweepable, Sweeper } from "../http1/deadlines.ts";
 import type { Wire, WireOwner } from "../http1/wire.ts";
-import { MAX_31 } from "../http2/frames.ts";
-import { H2Connection, RECEIVE_WINDOW, type SessionSettings } from "./h2-connection.ts";
+import { type ConnectionSettings, H2Connection } from "./h2-connection.ts";
 import { largestHeaderList } from "./h2-headers.ts";
 import type { H2Shared, Http2ServerOptions } from "./h2-shared.ts";
-import { BATCH } from "./h2-socket.ts";
 import { HttpDate } from "./http-date.ts";
 import type { ProtocolServer } from "./protocol-server.ts";
 
@@ -20,12 +17,12 @@ const MUCH_MORE = 1_048_576;
 
 const BOTH = ["http1", "http2", "grpc"] as const;
 
-/** The HTTP/2 server behind the front: gRPC and everything else, on connections that the front accepted. */
+/** The HTTP/2 server behind the front (RFC 9113): gRPC and everything else, on connections that the front accepted. */
 export function createHttp2Server(options: Http2ServerOptions): ProtocolServer {
   return new H2Server(options);
 }
 
-interface Made extends SessionSettings {
+interface Made extends ConnectionSettings {
   readonly limits: Limits;
 }
 
@@ -36,12 +33,11 @@ class H2Server implements ProtocolServer, H2Shared, Sweepable {
   readonly clock: H2Shared["clock"];
   readonly log: H2Shared["log"];
   readonly date: HttpDate;
-  readonly scratch = new Uint8Array(BATCH);
   now: number;
   readonly #open = new Set<H2Connection>();
   #draining = false;
   readonly #sweeper: Sweeper;
-  /** Sessions take their settings from the server that makes them: one for each set of limits. */
+  /** What follows from the limits that connections are made with now. */
   #made: Made | undefined;
 
   constructor(options: Http2ServerOptions) {
@@ -61,7 +57,7 @@ class H2Server implements ProtocolServer, H2Shared, Sweepable {
 
   accept(wire: Wire, facts: ConnectionFacts, first: Uint8Array): WireOwner {
     if (this.#open.size === 0) this.#wake();
-    const made = this.#serverFor(this.limits());
+    const made = this.#settingsFor(this.limits());
     const connection = new H2Connection(this, made, wire, facts, this.#forget);
     this.#open.add(connection);
     if (first.byteLength > 0) connection.data(first);
@@ -93,31 +89,19 @@ class H2Server implements ProtocolServer, H2Shared, Sweepable {
     this.#sweeper.add(this);
   }
 
-  #serverFor(limits: Limits): Made {
+  #settingsFor(limits: Limits): Made {
     if (this.#made?.limits === limits) return this.#made;
     // What is too large is answered with 431, and what is far too large ends the connection or is reset.
     const most = limits.headerBytes + limits.url;
     const blockBytes = Math.max(LEAST_BLOCK, Math.min(4 * most, most + MUCH_MORE));
-    const server = createServer({
-      settings: {
-        maxConcurrentStreams: limits.streams,
-        initialWindowSize: RECEIVE_WINDOW,
-        // What the session takes; what it tells the client is `headerList`.
-        maxHeaderListSize: blockBytes,
-        enableConnectProtocol: false,
-      },
-      maxHeaderListPairs: Math.ceil(blockBytes / 32),
-      // Streams above the limit cost a client its resets: `H2Connection` counts them.
-      maxSessionRejectedStreams: MAX_31,
-      // An upstream's fields pass as they are, doubled ones too; a request's are checked when they are read.
-      strictSingleValueFields: false,
-      strictFieldWhitespaceValidation: false,
-    });
-    server.on("sessionError", ignore);
-    const guard = { resets: limits.resets, blockBytes };
-    this.#made = { limits, guard, server, headerList: largestHeaderList(limits) };
+    this.#made = {
+      limits,
+      streams: limits.streams,
+      resets: limits.resets,
+      headerList: largestHeaderList(limits),
+      // As long as it can be read it is answered; what a small block stands for may be no larger than a large one.
+      read: { blockBytes, headerBytes: blockBytes, headerCount: Math.ceil(blockBytes / 32) },
+    };
     return this.#made;
   }
 }
-
-function ignore(): void {}

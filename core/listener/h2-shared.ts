@@ -19,8 +19,6 @@ export interface Http2ServerOptions {
 /** What all connections of an HTTP/2 server have in common. */
 export interface H2Shared extends Required<Http2ServerOptions> {
   readonly date: HttpDate;
-  /** See `H2Socket`. */
-  readonly scratch: Uint8Array;
   /** `clock.monotonic()` at the last sweep: for deadlines of seconds, without reading the clock a chunk. */
   readonly now: number;
 }

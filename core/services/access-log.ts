@@ -44,17 +44,17 @@ export function accessLine(
   const blamed = blame(exchange, sent);
   // By hand: of the texts only some can hold what JSON or a terminal would take amiss.
   let line = `{"level":"info","time":"${isoTime(clock.now())}","msg":"request"`;
-  line += text("request_id", exchange.requestId);
-  line += text("trace_id", exchange.get(TRACE_ID));
-  line += text("client", exchange.clientAddress);
-  line += text("consumer", exchange.get(CONSUMER));
-  line += text("tenant", exchange.get(TENANT));
+  line += pair("request_id", exchange.requestId);
+  line += pair("trace_id", exchange.get(TRACE_ID));
+  line += pair("client", exchange.clientAddress);
+  line += pair("consumer", exchange.get(CONSUMER));
+  line += pair("tenant", exchange.get(TENANT));
   if (exchange.protocol !== "http") line += `,"protocol":"${exchange.protocol}"`;
   line += `,"http":"${exchange.httpVersion}"`;
-  line += text("method", short(request.method));
-  line += text("host", redacts("host") ? MASK : short(request.authority));
-  line += text("target", maskedTarget(request.rawTarget));
-  if (exchange.route !== "") line += text("route", exchange.route);
+  line += pair("method", short(request.method));
+  line += pair("host", redacts("host") ? MASK : short(request.authority));
+  line += pair("target", maskedTarget(request.rawTarget));
+  if (exchange.route !== "") line += pair("route", exchange.route);
   line += `,"status":${figure(response?.status ?? 0)}`;
   const code = grpcStatus(exchange);
   if (code !== undefined) line += `,"grpc_status":${code}`;
@@ -62,16 +62,16 @@ export function accessLine(
   if (sent.firstByteAt !== 0) line += `,"first_byte_ms":${round(sent.firstByteAt - exchange.startedAt)}`;
   line += `,"duration_ms":${round(end - exchange.startedAt)}`;
   if (record.upstream !== undefined) {
-    line += text("upstream", record.upstream) + text("target_url", record.target);
+    line += pair("upstream", record.upstream) + pair("target_url", record.target);
     line += `,"upstream_ms":${round(record.upstreamWait)}`;
   }
   if (record.attempts > 1) line += `,"attempts":${record.attempts}`;
   if (!sent.complete) line += `,"complete":false`;
-  if (blamed !== undefined) line += text("failed", blamed.failed) + text("reason", blamed.reason);
-  line += text("step", record.failedStep);
+  if (blamed !== undefined) line += pair("failed", blamed.failed) + pair("reason", blamed.reason);
+  line += pair("step", record.failedStep);
   const fields = fieldsOf(record.fields, redacts);
   if (fields !== undefined) line += `,"fields":${inertJson(JSON.stringify(fields))}`;
-  line += text("user_agent", redacts("user-agent") ? MASK : short(request.headers.get("user-agent")));
+  line += pair("user_agent", redacts("user-agent") ? MASK : short(request.headers.get("user-agent")));
   return `${line}}`;
 }
 
@@ -83,7 +83,7 @@ function figure(value: number): string {
 /** Needs no escape in JSON, and no terminal acts upon it. */
 const PLAIN = /^[ !#-[\]-~]*$/;
 
-function text(key: string, value: string | undefined): string {
+function pair(key: string, value: string | undefined): string {
   if (value === undefined) return "";
   return PLAIN.test(value) ? `,"${key}":"${value}"` : `,"${key}":${inertJson(JSON.stringify(value))}`;
 }

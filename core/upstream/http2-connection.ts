@@ -18,6 +18,7 @@ import {
   NO_ERROR,
   PREFACE,
   PROTOCOL_ERROR,
+  SendRoom,
 } from "../http2/index.ts";
 import type { Call } from "./call.ts";
 import type { Dialled } from "./dial.ts";
@@ -33,9 +34,6 @@ const MAX_STREAMS = 512;
 
 /** What the peer may send over all streams together before we say go on; each has its own bound. */
 const CONNECTION_WINDOW = 16_777_216;
-
-/** Bytes that wait for the wire; above it nothing is taken from bodies. */
-const HIGH_WATER = 65_536;
 
 /** Answers to PING and SETTINGS that pile up because the peer reads none of them: above it, it is an attack. */
 const MAX_WAITING = 1_048_576;
@@ -57,20 +55,20 @@ export class Http2Connection implements PooledConnection, Dialled, WireOwner, Fr
   readonly #clock: Clock;
   readonly #reader = new FrameEventReader(this, ANSWER_LIMITS);
   readonly #writer: FrameWriter;
+  readonly #sendRoom: SendRoom;
   readonly #span: Span;
   readonly #streams = new Map<number, Http2Stream>();
-  /** Those with a body to send and no room for it. */
-  readonly #waiting = new Set<Http2Stream>();
   #state: "opening" | "open" | "draining" | "closed" = "opening";
   #nextId = 1;
   #limit = MAX_STREAMS;
-  /** What the peer grants a new stream, and has left for all. */
+  /** What the peer grants a new stream. */
   #streamWindow = DEFAULT_WINDOW;
-  #sendWindow = DEFAULT_WINDOW;
   /** What the peer may still send, as it knows. */
   #receiveWindow = CONNECTION_WINDOW;
   /** Monotonic milliseconds by which the peer must have answered a PING. */
   #pingDeadline = Infinity;
+  /** While bytes are read, when that began; 0 otherwise. Many answers come at once, and a look at the clock costs. */
+  #readAt = 0;
 
   constructor(pool: Pool, clock: Clock, span: Span) {
     this.#pool = pool;
@@ -78,6 +76,7 @@ export class Http2Connection implements PooledConnection, Dialled, WireOwner, Fr
     this.#clock = clock;
     this.wire = new BunWire(this);
     this.#writer = new FrameWriter(this.wire);
+    this.#sendRoom = new SendRoom(this.#writer);
   }
 
   // For the pool.
@@ -125,27 +124,29 @@ export class Http2Connection implements PooledConnection, Dialled, WireOwner, Fr
   // For its streams.
 
   now(): number {
-    return this.#clock.monotonic();
+    return this.#readAt || this.#clock.monotonic();
   }
 
   get room(): number {
-    const writer = this.#writer;
-    if (writer.waiting >= HIGH_WATER) writer.flush();
-    return writer.waiting >= HIGH_WATER ? 0 : this.#sendWindow;
+    return this.#sendRoom.room;
   }
 
   sendHeaders(stream: Http2Stream, flat: readonly string[], end: boolean): void {
     this.#writer.headers(stream.id, flat, end);
   }
 
-  sendData(stream: Http2Stream, bytes: Uint8Array, end: boolean): void {
-    this.#sendWindow -= bytes.byteLength;
-    stream.sendWindow -= bytes.byteLength;
-    this.#writer.data(stream.id, bytes, end);
+  sendData(stream: Http2Stream, bytes: Uint8Array, from: number, to: number, end: boolean): void {
+    this.#sendRoom.use(to - from);
+    stream.sendWindow -= to - from;
+    this.#writer.data(stream.id, bytes, from, to, end);
+  }
+
+  sendEnd(stream: Http2Stream): void {
+    this.#writer.end(stream.id);
   }
 
   awaitRoom(stream: Http2Stream): void {
-    this.#waiting.add(stream);
+    this.#sendRoom.await(stream);
   }
 
   credit(stream: Http2Stream, bytes: number): void {
@@ -159,7 +160,7 @@ export class Http2Connection implements PooledConnection, Dialled, WireOwner, Fr
   }
 
   streamEnded(stream: Http2Stream): void {
-    this.#waiting.delete(stream);
+    this.#sendRoom.forget(stream);
     if (!this.#streams.delete(stream.id)) return;
     if (this.#state === "open") this.#pool.freed(this);
     else if (this.#state === "draining" && this.#streams.size === 0) this.#goodbye(NO_ERROR);
@@ -203,6 +204,7 @@ export class Http2Connection implements PooledConnection, Dialled, WireOwner, Fr
 
   data(chunk: Uint8Array): void {
     if (this.#state === "closed") return;
+    this.#readAt = this.#clock.monotonic();
     try {
       // The runtime hands out Buffers; the wire's type does not say so.
       this.#reader.pushOwned(chunk as Buffer);
@@ -211,11 +213,12 @@ export class Http2Connection implements PooledConnection, Dialled, WireOwner, Fr
     } catch (error) {
       this.#breach(error);
     }
+    this.#readAt = 0;
   }
 
   drained(): void {
     this.#writer.drained();
-    if (!this.#writer.blocked) this.#wakeAll();
+    if (!this.#writer.blocked) this.#sendRoom.wakeAll();
   }
 
   ended(): void {
@@ -234,7 +237,7 @@ export class Http2Connection implements PooledConnection, Dialled, WireOwner, Fr
     this.#stream(id)?.head(flat, flaw, end);
   }
 
-  body(id: number, bytes: Buffer, cost: number, end: boolean): void {
+  body(id: number, bytes: Buffer, from: number, to: number, cost: number, end: boolean): void {
     this.#receiveWindow -= cost;
     if (this.#receiveWindow < 0) throw new ConnectionError(FLOW_CONTROL_ERROR, "more than the window");
     if (this.#receiveWindow < CONNECTION_WINDOW / 2) {
@@ -242,7 +245,7 @@ export class Http2Connection implements PooledConnection, Dialled, WireOwner, Fr
       this.#writer.windowUpdate(0, CONNECTION_WINDOW - this.#receiveWindow);
       this.#receiveWindow = CONNECTION_WINDOW;
     }
-    this.#stream(id)?.content(bytes, cost, end);
+    this.#stream(id)?.content(bytes, from, to, cost, end);
   }
 
   reset(id: number, code: number): void {
@@ -262,8 +265,6 @@ export class Http2Connection implements PooledConnection, Dialled, WireOwner, Fr
       this.#pool.opened(this);
     }
   }
-
-  settingsAcknowledged(): void {}
 
   ping(payload: Buffer, ack: boolean): void {
     if (ack) this.#pingDeadline = Infinity;
@@ -289,17 +290,17 @@ export class Http2Connection implements PooledConnection, Dialled, WireOwner, Fr
 
   windowUpdate(id: number, increment: number): void {
     if (id === 0) {
-      this.#sendWindow += increment;
-      if (this.#sendWindow > MAX_31) throw new ConnectionError(FLOW_CONTROL_ERROR, "a window beyond 2^31");
-      this.#wakeAll();
+      this.#sendRoom.open(increment);
       return;
     }
     const stream = this.#stream(id);
     if (stream === undefined) return;
     stream.sendWindow += increment;
     if (stream.sendWindow > MAX_31) this.streamError(id, FLOW_CONTROL_ERROR);
-    else this.#wake(stream);
+    else this.#sendRoom.wake(stream);
   }
+
+  idleFrame(): void {}
 
   streamError(id: number, code: number): void {
     this.#stream(id)?.refuse("flow control by nothing, or beyond measure", code);
@@ -315,7 +316,6 @@ export class Http2Connection implements PooledConnection, Dialled, WireOwner, Fr
         this.#limit = Math.min(value, MAX_STREAMS);
         break;
       case INITIAL_WINDOW_SIZE: {
-        if (value > MAX_31) throw new ConnectionError(FLOW_CONTROL_ERROR, "a window beyond 2^31");
         // RFC 9113 §6.9.2: it holds for streams that are open, too, and may leave them below 0.
         for (const stream of this.#streams.values()) {
           stream.sendWindow += value - this.#streamWindow;
@@ -323,7 +323,7 @@ export class Http2Connection implements PooledConnection, Dialled, WireOwner, Fr
             throw new ConnectionError(FLOW_CONTROL_ERROR, "a window beyond 2^31");
         }
         this.#streamWindow = value;
-        this.#wakeAll();
+        this.#sendRoom.wakeAll();
         break;
       }
       case ENABLE_PUSH:
@@ -341,14 +341,6 @@ export class Http2Connection implements PooledConnection, Dialled, WireOwner, Fr
       throw new ConnectionError(PROTOCOL_ERROR, "a frame on a stream that nobody opened");
     }
     return stream;
-  }
-
-  #wake(stream: Http2Stream): void {
-    if (this.#waiting.delete(stream)) stream.roomAgain();
-  }
-
-  #wakeAll(): void {
-    for (const stream of [...this.#waiting]) this.#wake(stream);
   }
 
   // How it ends.
@@ -397,7 +389,9 @@ export class Http2Connection implements PooledConnection, Dialled, WireOwner, Fr
   #abandon(error: unknown): void {
     const streams = [...this.#streams.values()];
     this.#streams.clear();
-    this.#waiting.clear();
-    for (const stream of streams) stream.lost(error);
+    for (const stream of streams) {
+      this.#sendRoom.forget(stream);
+      stream.lost(error);
+    }
   }
 }

@@ -1,3 +1,4 @@
+import { isConnectionSpecific } from "../http2/index.ts";
 import type { Call } from "./call.ts";
 import { wrongLength } from "./failures.ts";
 
@@ -21,7 +22,7 @@ export function headOf(call: Call): string[] {
   const fields = headers.flat;
   for (let i = 0; i < fields.length; i += 2) {
     const name = fields[i]!;
-    if (!CONNECTION_SPECIFIC.has(name) && !OURS.has(name)) flat.push(name, fields[i + 1]!);
+    if (!isConnectionSpecific(name) && !OURS.has(name)) flat.push(name, fields[i + 1]!);
   }
   if (body?.length !== undefined) flat.push("content-length", String(body.length));
   return flat;
@@ -32,18 +33,10 @@ export function statusOf(flat: readonly string[]): number | undefined {
   if (flat[0] !== ":status" || !/^[1-9]\d\d$/.test(flat[1]!)) return undefined;
   for (let i = 2; i < flat.length; i += 2) {
     const name = flat[i]!;
-    if (name.charCodeAt(0) === 58 || CONNECTION_SPECIFIC.has(name)) return undefined;
+    if (name.charCodeAt(0) === 58 || isConnectionSpecific(name)) return undefined;
   }
   return Number(flat[1]);
 }
 
 /** What the transport says itself. */
 const OURS: ReadonlySet<string> = new Set(["host", "content-length"]);
-
-const CONNECTION_SPECIFIC: ReadonlySet<string> = new Set([
-  "connection",
-  "keep-alive",
-  "proxy-connection",
-  "transfer-encoding",
-  "upgrade",
-]);

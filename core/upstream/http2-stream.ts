@@ -1,17 +1,18 @@
-import type { Body, BodyProducer, BodyQueue, HeaderList } from "sluice/plugin";
+import type { Body, BodyProducer, HeaderList } from "sluice/plugin";
 import { OwnedMemory } from "../http1/index.ts";
 import {
   CANCEL,
   FLOW_CONTROL_ERROR,
+  FrameBody,
   MAX_FRAME,
   permittedTrailers,
   PROTOCOL_ERROR,
   REFUSED_STREAM,
+  type RoomSeeker,
 } from "../http2/index.ts";
 import { uncheckedHeaders } from "../plugin/headers.ts";
 import type { Call, CallRunner } from "./call.ts";
 import { abandoned, broken, malformed, timedOut, unsendable, wrongLength } from "./failures.ts";
-import { AnswerQueue } from "./http2-answer-queue.ts";
 import { statusOf } from "./http2-head.ts";
 
 /** How often a request is sent again whose stream was refused: its server has too much to do. */
@@ -34,7 +35,9 @@ export interface StreamHost {
   /** How many bytes of DATA may go now, by the connection's window and its buffers. */
   readonly room: number;
   /** One DATA frame within {@link MAX_FRAME} and `room`. */
-  sendData(stream: Http2Stream, bytes: Uint8Array, end: boolean): void;
+  sendData(stream: Http2Stream, bytes: Uint8Array, from: number, to: number, end: boolean): void;
+  /** END_STREAM, behind everything else. */
+  sendEnd(stream: Http2Stream): void;
   /** Calls `roomAgain` once there may be room. */
   awaitRoom(stream: Http2Stream): void;
   /** The reader took bytes: the peer may send as many more. */
@@ -50,7 +53,7 @@ export interface StreamHost {
 }
 
 /** One request and its answer on an HTTP/2 connection. */
-export class Http2Stream implements CallRunner, BodyProducer {
+export class Http2Stream implements CallRunner, BodyProducer, RoomSeeker {
   readonly id: number;
   /** Bytes that the peer takes of the request's body now. */
   sendWindow: number;
@@ -61,7 +64,7 @@ export class Http2Stream implements CallRunner, BodyProducer {
   /** Bytes that were read and that the peer has not been told of. */
   #uncredited = 0;
   #paused = false;
-  #queue: BodyQueue | undefined;
+  #queue: FrameBody | undefined;
   /** The final head is here. */
   #answered = false;
   /** END_STREAM was sent; nothing more may go. */
@@ -96,14 +99,13 @@ export class Http2Stream implements CallRunner, BodyProducer {
     request.progress.sent = true;
     if (bare) this.#sent();
     else if (call.whole && trailers === undefined && this.#fits(bytes!.byteLength)) {
-      this.#host.sendData(this, bytes!, true);
+      this.#host.sendData(this, bytes!, 0, bytes!.byteLength, true);
       this.#sent();
     } else void this.#send(request.body as Body);
   }
 
   /** The peer's window, or the connection, has room again. */
   roomAgain(): void {
-    this.#stalledSince = 0;
     const wake = this.#wake;
     this.#wake = undefined;
     wake?.();
@@ -141,7 +143,7 @@ export class Http2Stream implements CallRunner, BodyProducer {
       return;
     }
     const trailers = permittedTrailers(body.trailers?.flat ?? []);
-    if (trailers.length === 0) this.#host.sendData(this, EMPTY, true);
+    if (trailers.length === 0) this.#host.sendEnd(this);
     else this.#host.sendHeaders(this, trailers, true);
     this.#sent();
   }
@@ -151,7 +153,8 @@ export class Http2Stream implements CallRunner, BodyProducer {
       if (this.#over) return;
       const count = Math.min(bytes.byteLength - at, MAX_FRAME, this.sendWindow, this.#host.room);
       if (count > 0) {
-        this.#host.sendData(this, bytes.subarray(at, at + count), false);
+        this.#stalledSince = 0;
+        this.#host.sendData(this, bytes, at, at + count, false);
         at += count;
         continue;
       }
@@ -207,7 +210,7 @@ export class Http2Stream implements CallRunner, BodyProducer {
       }
     }
     if (!end && !bodiless) {
-      this.#queue = new AnswerQueue(this, announced === undefined ? undefined : this.#owed);
+      this.#queue = new FrameBody(this, announced === undefined ? undefined : this.#owed);
       this.#await(this.#call.request.timeouts.idle);
     }
     this.#call.succeed({ status, headers, body: this.#queue ?? null });
@@ -223,23 +226,22 @@ export class Http2Stream implements CallRunner, BodyProducer {
   }
 
   /** A DATA frame. `cost` is what it takes of the window: padding counts. */
-  content(bytes: Uint8Array, cost: number, end: boolean): void {
+  content(bytes: Buffer, from: number, to: number, cost: number, end: boolean): void {
     if (this.#over) return;
     this.#receiveWindow -= cost;
     if (this.#receiveWindow < 0) this.refuse("more than the window", FLOW_CONTROL_ERROR);
     else if (!this.#answered) this.refuse("content before its head");
-    else if (this.#queue === undefined && bytes.byteLength > 0)
-      this.refuse("content where there can be none");
+    else if (this.#queue === undefined && to > from) this.refuse("content where there can be none");
     else {
-      this.#owed -= bytes.byteLength;
+      this.#owed -= to - from;
       if (this.#owed < 0) this.refuse("more content than it announced");
       else if (end && this.#owed > 0) this.refuse("less content than it announced");
-      else this.#took(bytes, cost, end);
+      else this.#took(bytes, from, to, cost, end);
     }
   }
 
-  #took(bytes: Uint8Array, cost: number, end: boolean): void {
-    this.#queue?.push(bytes);
+  #took(bytes: Buffer, from: number, to: number, cost: number, end: boolean): void {
+    if (to > from) this.#queue?.take(bytes, from, to);
     if (end) {
       this.#complete(undefined);
       return;
@@ -369,5 +371,3 @@ export class Http2Stream implements CallRunner, BodyProducer {
     this.roomAgain();
   }
 }
-
-const EMPTY = new Uint8Array(0);

@@ -1,0 +1,34 @@
+import type { BodyProducer } from "sluice/plugin";
+import { FrameBody } from "../http2/index.ts";
+
+/** Who brings a request's body. */
+export interface RequestBodyOwner extends BodyProducer {
+  /** Somebody is about to read. */
+  wanted(): void;
+  /** Somebody has read: less may be held now. */
+  wasRead(): void;
+}
+
+/** A request's body that says when it is read. */
+export class RequestBody extends FrameBody {
+  readonly #owner: RequestBodyOwner;
+
+  constructor(owner: RequestBodyOwner, length: number | undefined) {
+    super(owner, length);
+    this.#owner = owner;
+  }
+
+  override read(): Uint8Array | null | Promise<Uint8Array | null> {
+    this.#owner.wanted();
+    const next = super.read();
+    this.#owner.wasRead();
+    return next;
+  }
+
+  override poll(): Uint8Array | null | undefined {
+    this.#owner.wanted();
+    const next = super.poll();
+    this.#owner.wasRead();
+    return next;
+  }
+}
