@@ -29,6 +29,7 @@ import {
 import { FrameBudget } from "./h2-budget.ts";
 import { H2Departure } from "./h2-departure.ts";
 import { H2Intake } from "./h2-intake.ts";
+import { H2Leftovers } from "./h2-leftovers.ts";
 import { ReceiveWindow } from "./h2-receive-window.ts";
 import type { H2Shared } from "./h2-shared.ts";
 import { gone, type H2Stream, RECEIVE_WINDOW, type StreamHost } from "./h2-stream.ts";
@@ -70,6 +71,7 @@ export class H2Connection implements WireOwner, FrameEvents, StreamHost, ByteSin
   readonly #streams = new Map<number, H2Stream>();
   /** Streams that we reset before the client was through with them. */
   readonly #forsaken = new Set<number>();
+  readonly #leftovers: H2Leftovers;
   #prefaceAt = 0;
   #paused = false;
   /** The highest stream that the client opened, and how many it opened. */
@@ -105,6 +107,10 @@ export class H2Connection implements WireOwner, FrameEvents, StreamHost, ByteSin
     this.sendRoom = new SendRoom(this.writer);
     this.#intake = new H2Intake(this);
     this.#departure = new H2Departure(this.writer, wire);
+    this.#leftovers = new H2Leftovers((id) => {
+      this.#forsake(id);
+      this.writer.reset(id, NO_ERROR);
+    });
     this.writer.settings(
       [MAX_CONCURRENT_STREAMS, settings.streams],
       [INITIAL_WINDOW_SIZE, RECEIVE_WINDOW],
@@ -195,8 +201,8 @@ export class H2Connection implements WireOwner, FrameEvents, StreamHost, ByteSin
       this.#lastStream = id;
       this.#opened++;
       this.#open(id, flat, flaw, end);
-    } else if (this.#forsaken.has(id)) {
-      if (end) this.#forsaken.delete(id);
+    } else if (this.#isDropped(id)) {
+      if (end) this.#forget(id);
     } else {
       // RFC 9113 §5.1.1: what was passed over cannot be opened any more.
       const wasOpen = id === this.#lastStream || this.#lastStream === 2 * this.#opened - 1;
@@ -213,13 +219,13 @@ export class H2Connection implements WireOwner, FrameEvents, StreamHost, ByteSin
     }
     this.release(cost);
     if (stream !== undefined) this.breachOf(stream, STREAM_CLOSED);
-    else if (!this.#forsaken.has(id)) this.#resetUnknown(id, STREAM_CLOSED);
-    else if (end) this.#forsaken.delete(id);
+    else if (!this.#isDropped(id)) this.#resetUnknown(id, STREAM_CLOSED);
+    else if (end) this.#forget(id);
   }
 
   reset(id: number): void {
     const stream = this.#known(id, "RST_STREAM");
-    this.#forsaken.delete(id);
+    this.#forget(id);
     if (stream !== undefined) {
       this.#streamOver(stream);
       stream.lost(gone());
@@ -354,9 +360,10 @@ export class H2Connection implements WireOwner, FrameEvents, StreamHost, ByteSin
   }
 
   streamEnded(stream: H2Stream): void {
+    if (!stream.requestDone && stream.endsByItself) this.#leftovers.add(stream.id, this.shared.now);
     // RFC 9113 §8.1: the rest of the request is not wanted, and nothing was wrong with it.
-    if (!stream.requestDone) this.resetStream(stream, NO_ERROR);
-    else this.#streamOver(stream);
+    else if (!stream.requestDone) this.resetStream(stream, NO_ERROR);
+    this.#streamOver(stream);
     stream.ended();
   }
 
@@ -367,6 +374,16 @@ export class H2Connection implements WireOwner, FrameEvents, StreamHost, ByteSin
       this.#finish();
     }
     return true;
+  }
+
+  /** Whether what comes on a stream that is over is dropped without a word. */
+  #isDropped(id: number): boolean {
+    return this.#forsaken.has(id) || this.#leftovers.has(id);
+  }
+
+  #forget(id: number): void {
+    this.#forsaken.delete(id);
+    this.#leftovers.delete(id);
   }
 
   #forsake(id: number): void {
@@ -394,6 +411,7 @@ export class H2Connection implements WireOwner, FrameEvents, StreamHost, ByteSin
       return;
     }
     for (const stream of this.#streams.values()) stream.sweep(now, limits);
+    this.#leftovers.sweep(now);
     if (this.#departure.begun) this.#nameLast(now);
     else if (this.#streams.size === 0 && now - this.#idleSince >= limits.idleTimeout) this.drain();
   }

@@ -103,6 +103,11 @@ export class H2Stream implements Inbound, RequestBodyOwner {
     return this.#requestDone;
   }
 
+  /** Whether the client can end the request without being granted anything for it. */
+  get endsByItself(): boolean {
+    return this.#owed <= this.#receiveWindow;
+  }
+
   // The request on its way.
 
   /** DATA: `bytes` from `from` to `to`. `cost` is what it takes of the windows: padding counts. */
