@@ -1,8 +1,10 @@
 import { expect, test } from "bun:test";
+import { readdirSync } from "node:fs";
 import { join } from "node:path";
 import { BINARY } from "../core/e2e/binary.ts";
 import { ROOT } from "../core/e2e/paths.ts";
 import { temporaryDir } from "../core/testing/temporary-dir.ts";
+import { ProcessTree } from "./harness/process-tree.ts";
 import { runProgram } from "./load/run-program.ts";
 import { readResults } from "./report/read-results.ts";
 
@@ -69,11 +71,42 @@ test("a fresh process for each round: its start, its memory", async () => {
   for (const sample of samples[1]!) expect(sample.perStream).toBeGreaterThan(0);
 }, 60_000);
 
+test("ended in the middle, it leaves no process and no file behind", async () => {
+  using dir = temporaryDir();
+  const child = Bun.spawn(
+    [
+      ...[process.execPath, join(ROOT, "bench/run.ts"), "--warm-up=1", "--seconds=30", "--scenario=latency"],
+      ...["--peer=nginx", `--sluice=${BINARY}`, `--out=${join(dir.path, "out")}`],
+    ],
+    { env: { ...process.env, TMPDIR: dir.path }, stdout: "ignore", stderr: "pipe" },
+  );
+  const said = child.stderr.getReader();
+  // Its first line: all contenders run, and the first load begins.
+  expect(Buffer.from((await said.read()).value ?? []).toString()).toContain("round 1 of");
+  const tree = new ProcessTree(child.pid);
+  let all: readonly number[] = [];
+  // The origin, sluice, nginx with its worker; and the generator, in a session of its own.
+  for (const until = performance.now() + 10_000; all.length < 6 && performance.now() < until;) {
+    await Bun.sleep(10);
+    all = tree.pids();
+  }
+  expect(all.length).toBeGreaterThanOrEqual(6);
+  child.kill("SIGTERM");
+  expect(await child.exited).toBe(143);
+  const left = () => all.filter((pid) => new ProcessTree(pid).residentMb() > 0);
+  for (const until = performance.now() + 5_000; left().length > 0 && performance.now() < until;)
+    await Bun.sleep(10);
+  expect(left()).toEqual([]);
+  expect(readdirSync(dir.path)).toEqual([]);
+}, 60_000);
+
 test("what it is told wrongly it says, and measures nothing", async () => {
   for (const [args, words] of [
     [["--scenario=nonsense"], "no scenario called nonsense; there are"],
     [["--peer=apache"], "no peer called apache; there are direct, sluice, caddy, haproxy, nginx"],
     [["--rounds=0"], "--rounds=0"],
+    [["--seconds=0.5"], "--seconds=0.5: not a whole number of seconds"],
+    [[`nginx=${BINARY}`], "nginx=…: there is a peer of this name"],
     [["old=/nowhere/sluice"], "/nowhere/sluice: no such file"],
     [["old"], "old: not NAME=BINARY"],
   ] as const) {

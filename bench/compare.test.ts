@@ -52,6 +52,15 @@ describe("bench/compare", () => {
     expect(code).toBe(1);
   });
 
+  test("ends with 2 where there were too few rounds to say anything", async () => {
+    const few = { "few/results.json": JSON.stringify(runOf({ seed: 4, ...noise }, TRUTHS, 2)) };
+    using dir = temporaryDir({ ...files, ...few });
+    const { code, out, err } = await compare(dir.path, "old", "few");
+    expect(out).toContain("Nothing can be said of 26: fewer than 5 rounds on a side.");
+    expect(err).toStartWith("error: nothing can be said");
+    expect(code).toBe(2);
+  });
+
   test("says it in Markdown and in JSON", async () => {
     using dir = temporaryDir(files);
     const [markdown, json] = await Promise.all([

@@ -1,6 +1,6 @@
 /**
  * What moved between two runs of `bench/run`, beyond what chance and the machine move. Exits with 0 where nothing is
- * worse, 1 where something is, 2 where the arguments or the files are no good.
+ * worse, 1 where something is, 2 where the arguments or the files are no good, or there are too few rounds to say.
  */
 import { parseArgs } from "node:util";
 import { compareResults, type Pair } from "./report/comparison.ts";
@@ -23,7 +23,8 @@ const USAGE = `bench/compare [--all] [--contender=NAME …] [--markdown | --json
   --all                 of every contender that both runs have
   --markdown, --json    in place of plain text
 
-Exit code: 0 nothing is worse, 1 something is, 2 bad usage or a file that cannot be read
+Exit code: 0 nothing is worse, 1 something is, 2 bad usage, a file that cannot be read,
+or too few rounds to say
 `;
 
 class UsageError extends Error {}
@@ -89,7 +90,9 @@ async function compare({ paths, pairs, show }: Arguments): Promise<number> {
   if (comparison.figures.length === 0 && comparison.failures.length === 0)
     throw new Error(`${paths[0]} and ${paths[1]} have no figure in common`);
   console.log(show({ ...comparison, old, fresh }));
-  return somethingWorse(comparison) ? 1 : 0;
+  if (somethingWorse(comparison)) return 1;
+  if (comparison.figures.some(({ verdict }) => verdict !== "unknown")) return 0;
+  throw new Error("nothing can be said: too few rounds");
 }
 
 try {

@@ -3,7 +3,7 @@ export interface Metric {
   readonly title: string;
   readonly unit: string;
   readonly better: "more" | "less";
-  /** Differences below this, in its unit, are nothing to anybody. */
+  /** Differences below this, in its unit, are nothing to anybody. Infinity for what says nothing of the contender. */
   readonly floor: number;
   /** Whether what the same load costs without a proxy is to be taken off. */
   readonly overDirect?: true;
@@ -26,6 +26,7 @@ export const METRICS = {
   firstEventP99: latency("first event p99"),
   eventP50: latency("event delay p50"),
   eventP99: latency("event delay p99"),
+  late: { title: "generator late, p99", unit: "ms", better: "less", floor: Infinity },
   start: { title: "start to first answer", unit: "ms", better: "less", floor: 5 },
   idle: { title: "idle memory", unit: "MB", better: "less", floor: 1 },
   perConnection: { title: "memory a connection", unit: "KB", better: "less", floor: 1 },

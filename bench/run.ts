@@ -5,8 +5,10 @@ import { ROOT } from "../core/e2e/paths.ts";
 import { temporaryDir } from "../core/testing/temporary-dir.ts";
 import { contendersOf } from "./harness/contenders.ts";
 import { thisMachine, versionOf } from "./harness/machine.ts";
-import { parseOptions, USAGE } from "./harness/options.ts";
+import { type Options, parseOptions, USAGE } from "./harness/options.ts";
+import { ProcessTree } from "./harness/process-tree.ts";
 import { runScenario } from "./harness/run-scenario.ts";
+import { endNow } from "./harness/running.ts";
 import { loadPeers, type Peer } from "./peer.ts";
 import type { Results, ScenarioResult } from "./report/results.ts";
 import { writeReport } from "./report/results-file.ts";
@@ -19,15 +21,31 @@ async function main(): Promise<number> {
   const [peers, all] = await Promise.all([loadPeers(), loadScenarios()]);
   if (options.needs) return print(needsOf(peers));
   if (options.list) return print(listOf(peers, all));
-  const scenarios = chosen(all, options.scenarios);
+  const scenarios = chosen(all, options);
   known("peer", peers, options.peers ?? []);
+  const taken = peers.find(({ name }) => options.builds.has(name));
+  if (taken !== undefined) throw new Error(`${taken.name}=…: there is a peer of this name`);
   for (const binary of [options.sluice, ...options.builds.values()])
     if (!existsSync(binary)) throw new Error(`${binary}: no such file`);
 
   const begun = performance.now();
   const startedAt = new Date().toISOString();
+  // Of what is measured: the tree may move on before the run ends.
+  const measured = commit();
   const took = (): number => Math.round((performance.now() - begun) / 1000);
   using dir = temporaryDir();
+  leaveNothingBehind(dir);
+  const facts = {
+    format: 1,
+    startedAt,
+    command: ["bench/run", ...args].join(" "),
+    commit: measured,
+    rounds: options.rounds,
+    secondsEach: options.seconds,
+    warmUpSeconds: options.warmUp,
+    machine: thisMachine(),
+    versions: await versionsOf(peers, options.sluice),
+  } as const;
   const done: ScenarioResult[] = [];
   for (const scenario of scenarios) {
     const contenders = contendersOf(scenario, peers, options);
@@ -37,23 +55,27 @@ async function main(): Promise<number> {
       say: (line: string) => console.error(`${took()} s  ${line}`),
     };
     done.push(await runScenario(scenario, contenders, plan));
+    // After each: what was measured stays, whatever becomes of the next.
+    const results: Results = { ...facts, tookSeconds: took(), scenarios: done };
+    await writeReport(results, options.out);
   }
-  const results: Results = {
-    format: 1,
-    startedAt,
-    tookSeconds: took(),
-    command: ["bench/run", ...args].join(" "),
-    commit: commit(),
-    rounds: options.rounds,
-    secondsEach: options.seconds,
-    warmUpSeconds: options.warmUp,
-    machine: thisMachine(),
-    versions: await versionsOf(peers, options.sluice),
-    scenarios: done,
-  };
-  await writeReport(results, options.out);
   console.error(`${took()} s  ${options.out}: report.md, chart.svg, results.json`);
-  return done.some((one) => one.contenders.some((each) => each.name === "sluice" && each.failure)) ? 1 : 0;
+  // Without these there is no comparison.
+  const needed = ["direct", "sluice"];
+  return done.some((one) => one.contenders.some(({ name, failure }) => failure && needed.includes(name)))
+    ? 1
+    : 0;
+}
+
+/** Whoever ends this program ends all that it started: a contender left behind would disturb whatever is measured next. */
+function leaveNothingBehind(dir: Disposable): void {
+  const signals = { SIGHUP: 1, SIGINT: 2, SIGTERM: 15 } as const;
+  for (const [signal, number] of Object.entries(signals))
+    process.on(signal, () => {
+      for (const pid of new ProcessTree(process.pid).pids().slice(1)) endNow(pid);
+      dir[Symbol.dispose]();
+      process.exit(128 + number);
+    });
 }
 
 function print(text: string): number {
@@ -74,8 +96,9 @@ function listOf(peers: readonly Peer[], scenarios: readonly Scenario[]): string 
   return ["scenarios", ...lines, "", "peers", ...peers.map(({ name }) => name)].join("\n");
 }
 
-function chosen(all: readonly Scenario[], names: readonly string[] | undefined): readonly Scenario[] {
-  if (names === undefined) return all.filter((one) => !one.onDemand);
+function chosen(all: readonly Scenario[], { scenarios: names, quick }: Options): readonly Scenario[] {
+  if (names === undefined)
+    return all.filter(({ onDemand, cases }) => !onDemand && (!quick || cases.some(({ slow }) => !slow)));
   known("scenario", all, names);
   return all.filter((one) => names.includes(one.name));
 }

@@ -32,7 +32,7 @@ export interface Measured {
 export interface Case {
   /** "64 connections", "1,000 requests/s". */
   readonly name: string;
-  /** Left out with `--quick`. */
+  /** Left out with `--quick`; so is a scenario that has no others. */
   readonly slow?: true;
   /** Puts load on the target for so many seconds. Throws where any answer was wrong. */
   measure(target: Target, seconds: number): Promise<Measured>;

@@ -38,7 +38,7 @@ const VENDOR_HOMES: Readonly<Record<string, readonly string[]>> = {
   "node:dns": ["core/upstream/dns/"],
   "node:http": ["core/testing/"],
   "node:https": ["core/testing/"],
-  "node:http2": ["core/listener/", "core/upstream/", "core/testing/", "core/demo/"],
+  "node:http2": ["core/testing/", "core/demo/"],
 };
 
 /** The only list of built-in plugins has one reader; these tests and scripts look at it as the entry does. */

@@ -1,4 +1,4 @@
-import { EDGE_HEADERS } from "../edge.ts";
+import { EDGE_HEADERS, EDGE_REQUEST_HEADER } from "../edge.ts";
 import { FILL } from "../origins/http-origin.ts";
 
 /** Milliseconds that one answer may take. */
@@ -26,7 +26,7 @@ export async function expectBody(port: number, path: string, bytes: number): Pro
   await expectAnswer(port, path, Buffer.alloc(bytes, FILL));
 }
 
-/** As {@link expectBody}, and where a contender's answer lacks what the pipeline adds. */
+/** As {@link expectBody}, and where a contender's answer, or its request to the origin, lacks what the pipeline adds. */
 export async function expectEdge(
   port: number,
   path: string,
@@ -38,6 +38,10 @@ export async function expectEdge(
   for (const [name, value] of EDGE_HEADERS)
     if (headers.get(name) !== value) throw new Error(`${name}: ${headers.get(name) ?? "missing"}`);
   if ((headers.get("x-request-id") ?? "") === "") throw new Error("no x-request-id");
+  const asked = await fetch(`http://127.0.0.1:${port}/asked`, { signal: AbortSignal.timeout(PATIENCE) });
+  const expected = `${EDGE_REQUEST_HEADER[1]} ${asked.headers.get("x-request-id") ?? ""}`;
+  const came = await asked.text();
+  if (came !== expected) throw new Error(`the origin was asked with "${came}" rather than "${expected}"`);
 }
 
 /** Throws where an event stream does not end after so many events. */

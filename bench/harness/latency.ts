@@ -1,7 +1,8 @@
 import { runOpenLoop } from "../load/open-loop/run-open-loop.ts";
 import type { Quantiles } from "../load/open-loop/quantiles.ts";
-import { FILL } from "../origins/http-origin.ts";
-import type { Case } from "../scenario.ts";
+import { runWrk } from "../load/wrk.ts";
+import { FILL, KB_1 } from "../origins/http-origin.ts";
+import type { Case, Target } from "../scenario.ts";
 import { costsOf } from "./costs.ts";
 
 /** Seconds of load before what is measured; a process that has just been asked otherwise is not warm for this. */
@@ -21,8 +22,15 @@ export async function inTime<R extends { readonly done: { readonly lateness: Qua
   }
 }
 
+const PATH = "/1k";
+
+/** Brings a process to where it is after minutes of work, as some seconds at a low rate would not. */
+export function warmUp({ port }: Target, seconds: number): Promise<unknown> {
+  return runWrk({ port, path: PATH, connections: 16, seconds, expectBytesEach: KB_1 });
+}
+
 /** Latency of GETs that fall due at a fixed rate, whatever becomes of those before, and what they cost. */
-export function atRate(rate: number, path: string, bytes: number, more: { readonly slow?: true } = {}): Case {
+function atRate(rate: number, more: { readonly slow?: true } = {}): Case {
   return {
     name: `${rate.toLocaleString("en")} requests/s`,
     ...more,
@@ -32,11 +40,11 @@ export function atRate(rate: number, path: string, bytes: number, more: { readon
         costsOf(target, () =>
           runOpenLoop({
             port: target.port,
-            path,
+            path: PATH,
             rate,
             seconds: seconds * 2,
             warmUpSeconds: WARM_UP,
-            expect: { length: bytes, fill: FILL },
+            expect: { length: KB_1, fill: FILL },
           }),
         ),
       );
@@ -49,9 +57,16 @@ export function atRate(rate: number, path: string, bytes: number, more: { readon
           p90,
           p99,
           "p99.9": p999,
+          late: done.lateness.p99,
           ...(target.processes !== undefined && { cpuShare: share * 100, cpu: (share * 1e6) / rate }),
         },
       };
     },
   };
 }
+
+export const AT_RATES: readonly Case[] = [
+  atRate(1_000),
+  atRate(500, { slow: true }),
+  atRate(2_000, { slow: true }),
+];

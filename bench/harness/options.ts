@@ -62,9 +62,9 @@ export function parseOptions(args: readonly string[]): Arguments {
     },
   });
   return {
-    rounds: whole("--rounds", values.rounds),
-    seconds: positive("--seconds", values.seconds ?? (values.quick ? "1" : "3")),
-    warmUp: positive("--warm-up", values["warm-up"] ?? (values.quick ? "2" : "6")),
+    rounds: whole("--rounds", values.rounds, "rounds"),
+    seconds: whole("--seconds", values.seconds ?? (values.quick ? "1" : "3"), "seconds"),
+    warmUp: whole("--warm-up", values["warm-up"] ?? (values.quick ? "2" : "6"), "seconds"),
     scenarios: values.scenario?.split(","),
     peers: values.peer?.split(","),
     quick: values.quick,
@@ -82,14 +82,10 @@ function build(argument: string): readonly [string, string] {
   return [name, resolve(binary)];
 }
 
-function positive(option: string, text: string): number {
+/** wrk knows no part of a second. */
+function whole(option: string, text: string, what: string): number {
   const value = Number(text);
-  if (!(value > 0 && value < 3600)) throw new Error(`${option}=${text}: not a number of seconds`);
-  return value;
-}
-
-function whole(option: string, text: string): number {
-  const value = Number(text);
-  if (!Number.isInteger(value) || value < 1) throw new Error(`${option}=${text}: not a number of rounds`);
+  if (!Number.isInteger(value) || value < 1 || value > 3600)
+    throw new Error(`${option}=${text}: not a whole number of ${what}, 1 to 3600`);
   return value;
 }

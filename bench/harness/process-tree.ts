@@ -29,11 +29,14 @@ export class ProcessTree {
     return ticks / TICKS;
   }
 
-  /** Resident memory, MB of 2^20 bytes; what processes share counts for each of them. */
+  /** Resident memory, MB of 2^20 bytes. What several of them share counts once. */
   residentMb(): number {
+    const pids = this.pids();
+    // Proportional shares of one process would leave out what it shares with strangers: the C library.
+    const [file, field] =
+      pids.length > 1 ? ["smaps_rollup", /^Pss:\s+(\d+) kB/m] : ["status", /^VmRSS:\s+(\d+) kB/m];
     let kilobytes = 0;
-    for (const pid of this.pids())
-      kilobytes += Number(/^VmRSS:\s+(\d+) kB/m.exec(read(`/proc/${pid}/status`) ?? "")?.[1] ?? 0);
+    for (const pid of pids) kilobytes += Number(field.exec(read(`/proc/${pid}/${file}`) ?? "")?.[1] ?? 0);
     return kilobytes / 1024;
   }
 }

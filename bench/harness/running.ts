@@ -12,6 +12,8 @@ export interface Running extends AsyncDisposable {
   readonly processes: ProcessTree;
   /** Milliseconds from its start to its first right answer. */
   readonly startedIn: number;
+  /** Throws where the program has ended: then who answers is somebody else. */
+  expectAlive(): void;
 }
 
 /**
@@ -36,6 +38,10 @@ export async function start(launch: Launch, dir: string, check: () => Promise<un
   const running = {
     processes: new ProcessTree(child.pid),
     startedIn: 0,
+    expectAlive() {
+      if (child.exitCode !== null || child.signalCode !== null)
+        throw new Error(`it ended (${child.signalCode ?? `exit code ${child.exitCode}`})`);
+    },
     async [Symbol.asyncDispose]() {
       await stop(child, running.processes);
     },
@@ -57,8 +63,8 @@ async function answering(child: Bun.Subprocess, begun: number, check: () => Prom
       await check();
       return;
     } catch (error) {
-      if (child.exitCode !== null)
-        throw new Error(`ended with exit code ${child.exitCode}`, { cause: error });
+      if (child.exitCode !== null || child.signalCode !== null)
+        throw new Error(`ended with ${child.signalCode ?? `exit code ${child.exitCode}`}`, { cause: error });
       if (performance.now() - begun > START) throw error;
       await Bun.sleep(1);
     }
@@ -70,12 +76,14 @@ async function stop(child: Bun.Subprocess, processes: ProcessTree): Promise<void
   child.kill("SIGTERM");
   const ended = await Promise.race([child.exited.then(() => true), Bun.sleep(STOP).then(() => false)]);
   if (ended) return;
-  for (const pid of all) {
-    try {
-      process.kill(pid, "SIGKILL");
-    } catch {
-      // It has ended by itself.
-    }
-  }
+  for (const pid of all) endNow(pid);
   await child.exited;
+}
+
+export function endNow(pid: number): void {
+  try {
+    process.kill(pid, "SIGKILL");
+  } catch {
+    // It has ended by itself.
+  }
 }

@@ -3,7 +3,7 @@ import { freePort } from "../../core/e2e/free-port.ts";
 import { temporaryDir } from "../../core/testing/temporary-dir.ts";
 import { startGrpcOrigin } from "../origins/grpc-origin.ts";
 import { framed, UNARY, UNARY_BYTES, UNARY_REQUEST } from "../origins/grpc-messages.ts";
-import { JSON_REQUEST } from "../origins/json-messages.ts";
+import { JSON_ANSWER, JSON_REQUEST } from "../origins/json-messages.ts";
 import { startJsonOrigin } from "../origins/json-origin.ts";
 import { checkGrpc } from "./grpc-check.ts";
 import { GRPC_HEADERS, runH2load } from "./h2load.ts";
@@ -13,9 +13,13 @@ import { postScript, runWrk } from "./wrk.ts";
 test.concurrent("wrk posts a body, and throws where it is not answered with success", async () => {
   using dir = temporaryDir();
   await using origin = await startJsonOrigin();
-  const one = { port: origin.port, connections: 2, seconds: 1 };
+  const one = { port: origin.port, connections: 2, seconds: 1, expectBytesEach: JSON_ANSWER.byteLength };
   const script = postScript(dir.path, JSON_REQUEST, "application/json");
-  const [posted, wrong] = await Promise.allSettled([runWrk({ ...one, script }), runWrk(one)]);
+  const [posted, wrong, short] = await Promise.allSettled([
+    runWrk({ ...one, script }),
+    runWrk(one),
+    runWrk({ ...one, script, expectBytesEach: 1_024 }),
+  ]);
   expect(posted.status).toBe("fulfilled");
   if (posted.status === "fulfilled") {
     expect(posted.value.requests).toBeGreaterThan(0);
@@ -23,6 +27,10 @@ test.concurrent("wrk posts a body, and throws where it is not answered with succ
     expect(posted.value.command).toStartWith("wrk -t1 -c2 -d1s -s ");
   }
   expect(wrong).toMatchObject({ reason: { message: expect.stringContaining("Non-2xx") as unknown } });
+  // 200 each time, and not the body that was asked for.
+  expect(short).toMatchObject({
+    reason: { message: expect.stringContaining("answers of 1024 bytes") as unknown },
+  });
 });
 
 test.concurrent("h2load makes gRPC calls, and throws where they fail with 200", async () => {
@@ -48,7 +56,7 @@ test.concurrent("h2load makes gRPC calls, and throws where they fail with 200", 
 test("a port that nobody listens on is an error", async () => {
   const port = freePort();
   const both = await Promise.allSettled([
-    runWrk({ port, connections: 1, seconds: 1 }),
+    runWrk({ port, connections: 1, seconds: 1, expectBytesEach: 0 }),
     runH2load({ port, path: "/", connections: 1, streams: 1, seconds: 1 }),
     checkGrpc(port, 500),
   ]);

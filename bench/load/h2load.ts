@@ -32,7 +32,7 @@ export const GRPC_HEADERS = { "content-type": "application/grpc", te: "trailers"
  */
 export async function runH2load(options: H2loadOptions): Promise<H2Throughput> {
   const { port, path, connections, streams, seconds, body, headers = {}, expectBytesEach } = options;
-  const { stdout, stderr, exitCode, command } = await runProgram([
+  const argv = [
     "h2load",
     "-t1",
     `-c${connections}`,
@@ -41,7 +41,8 @@ export async function runH2load(options: H2loadOptions): Promise<H2Throughput> {
     ...(body === undefined ? [] : ["-d", body]),
     ...Object.entries(headers).map(([name, value]) => `-H${name}: ${value}`),
     `http://127.0.0.1:${port}${path}`,
-  ]);
+  ];
+  const { stdout, stderr, exitCode, command } = await runProgram(argv, { seconds });
   const fail = (why: string): never => {
     throw new Error(`${command}: ${why}\n${stdout}${stderr}`);
   };

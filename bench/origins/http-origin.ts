@@ -2,6 +2,7 @@ import { mkdirSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { startNginx } from "../../core/e2e/daemon.ts";
 import { freePort } from "../../core/e2e/free-port.ts";
+import { EDGE_REQUEST_HEADER } from "../edge.ts";
 import type { Origin } from "../scenario.ts";
 
 /** What bodies consist of. */
@@ -12,8 +13,9 @@ export const KB_1 = 1_024;
 export const KB_100 = 102_400;
 
 /**
- * nginx in one process, which keeps connections as long as they are wanted: `/1k` from memory, `/100k` a file. It is
- * the fastest there is here, so that what comes before it is what is measured.
+ * nginx in one process, which keeps connections as long as they are wanted: `/1k` from memory, `/100k` a file, `/asked`
+ * what a pipeline has to put into requests. It is the fastest there is here, so that what comes before it is what is
+ * measured.
  * @param dir for its files. @param hosts that it listens on, with one port
  */
 export async function startHttpOrigin(
@@ -46,6 +48,7 @@ http {
     default_type text/plain;
     location = /1k { return 200 "${FILL.repeat(KB_1)}"; }
     location = /100k { root ${dir}/files; }
+    location = /asked { return 200 "$http_${EDGE_REQUEST_HEADER[0].replaceAll("-", "_")} $http_x_request_id"; }
   }
 }
 `;

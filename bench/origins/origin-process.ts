@@ -26,7 +26,16 @@ export async function startOriginProcess(server: string): Promise<Origin> {
     await stop();
     throw new Error(`${script} did not start`);
   }
-  return { port, command: ["bun", script], [Symbol.asyncDispose]: stop };
+  const files = { [script]: `sha256 of all its code: ${await digestOf(join(ROOT, script))}` };
+  return { port, command: ["bun", script], files, [Symbol.asyncDispose]: stop };
+}
+
+/** Of a module and all that it imports: whether two results had the same origin. */
+async function digestOf(entry: string): Promise<string> {
+  const { outputs } = await Bun.build({ entrypoints: [entry], target: "bun" });
+  const hash = new Bun.CryptoHasher("sha256");
+  for (const output of outputs) hash.update(await output.text());
+  return hash.digest("hex");
 }
 
 /** For such a module: says the port, and ends the process when whoever started it has gone. */

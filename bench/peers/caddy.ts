@@ -53,7 +53,9 @@ function pipeline(place: Place): Launch {
   const added = EDGE_HEADERS.map(([field, content]) => `\t\t${field} "${content}"`).join("\n");
   return caddyWith(place, {
     before: `	log {
-		output file access.log
+		output file access.log {
+			roll_disabled
+		}
 		level INFO
 	}
 	request_header X-Request-Id {http.request.uuid}

@@ -24,11 +24,13 @@ ${http.replaceAll(/^(?=.)/gm, "  ")}}
   };
 }
 
-// What its documentation asks for where connections to an upstream are to be kept.
+// What its documentation asks for where connections to an upstream are to be kept; and buffers that hold an answer of
+// 100 KB, which the default ones of 4 KB pass on in so many pieces that it costs twice the time.
 const KEEP = `proxy_http_version 1.1;
 proxy_set_header Connection "";
 proxy_set_header Host $host;
 proxy_set_header X-Forwarded-For $proxy_add_x_forwarded_for;
+proxy_buffers 16 16k;
 `;
 
 function serving(place: Place, more: string): Launch {
@@ -55,7 +57,8 @@ function pipeline(place: Place): Launch {
   const [name, value] = EDGE_REQUEST_HEADER;
   return serving(
     place,
-    `access_log access.log combined;
+    // In batches, as Sluice writes its own.
+    `access_log access.log combined buffer=64k flush=1s;
 proxy_set_header X-Request-Id $request_id;
 proxy_set_header ${name} ${value};
 add_header X-Request-Id $request_id always;

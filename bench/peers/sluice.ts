@@ -1,4 +1,3 @@
-import { versionOf } from "../harness/machine.ts";
 import type { Launch, Peer, Place } from "../peer.ts";
 
 /** Starts a sluice on this configuration, given as YAML without its version and its listener. */
@@ -58,6 +57,9 @@ routes:
 
 export const peer: Peer = {
   name: "sluice",
-  version: ({ sluice }) => versionOf(sluice, "--version"),
+  async version({ sluice }) {
+    const said = await Bun.$`${sluice} --version`.text();
+    return said.trim().replace(/^sluice /, "");
+  },
   serves: { http: plain, json: plain, sse: plain, grpc, pipeline },
 };

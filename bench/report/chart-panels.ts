@@ -52,8 +52,9 @@ function panelsOf(
   return scenarios.flatMap((scenario): Panel[] => {
     const case_ = mainCase(scenario, metric, count)?.name;
     if (case_ === undefined) return [];
-    const bars = scenario.contenders.flatMap(({ name }): Bar[] => {
-      const values = name === DIRECT ? [] : valuesOf(scenario.cases, case_, name, metric);
+    const bars = scenario.contenders.flatMap(({ name, failure }): Bar[] => {
+      const values =
+        name === DIRECT || failure !== undefined ? [] : valuesOf(scenario.cases, case_, name, metric);
       return values.length === 0 ? [] : [{ contender: name, ...spreadOf(values) }];
     });
     // Alone, or without Sluice, a bar says nothing.

@@ -119,6 +119,16 @@ describe("a scenario", () => {
     expect(added).not.toContain("direct  ");
   });
 
+  test("does not show the figures of whoever failed later as if nothing were wrong", () => {
+    const report = reportOf(
+      withFirst(({ contenders }) => ({
+        ...one({ sluice: [20_000], haproxy: [40_000] }),
+        contenders: contenders.map((each) => (each.name === "haproxy" ? { ...each, failure: "503" } : each)),
+      })),
+    );
+    expect(row(report, "haproxy (failed)")[1]).toBe("40,000");
+  });
+
   test("says plainly who failed, and that nothing was measured", () => {
     const report = reportOf(
       withFirst(({ contenders }) => ({

@@ -200,12 +200,15 @@ function table(
   columns: readonly Figures[],
   names: readonly string[] = scenario.contenders.map(({ name }) => name),
 ): string {
+  const failed = new Set(
+    scenario.contenders.flatMap(({ name, failure }) => (failure === undefined ? [] : [name])),
+  );
   const rows = cases.flatMap(({ name: case_, label, runs }) =>
     names
       .filter((name) => (runs[name]?.samples.length ?? 0) > 0)
       .map((name, i) => [
         ...(title === undefined ? [] : [i === 0 ? label : ""]),
-        name === SLUICE ? `**${name}**` : name,
+        (name === SLUICE ? `**${name}**` : name) + (failed.has(name) ? " (failed)" : ""),
         ...columns.map((column) => column.cell(case_, name)),
       ]),
   );

@@ -52,6 +52,15 @@ describe("the picture", () => {
     expect(svg).not.toMatch(/NaN|undefined|class=/);
   });
 
+  test("leaves out who failed", () => {
+    const scenarios = results.scenarios.map((one) => ({
+      ...one,
+      contenders: one.contenders.map((each) => (each.name === "caddy" ? { ...each, failure: "503" } : each)),
+    }));
+    expect(chartOf(results)).toContain("caddy");
+    expect(chartOf({ ...results, scenarios })).not.toContain("caddy");
+  });
+
   test("can be drawn of a run that measured nothing", () => {
     expect(chartOf({ ...results, scenarios: [] })).toContain("Nothing was measured that can be drawn.");
   });

@@ -9,7 +9,9 @@ function at(connections: number, more: { readonly slow?: true } = {}): Case {
     name: `${connections.toLocaleString("en")} connections`,
     ...more,
     measure: (target, seconds) =>
-      throughputOf(target, () => runWrk({ port: target.port, path: "/1k", connections, seconds })),
+      throughputOf(target, () =>
+        runWrk({ port: target.port, path: "/1k", connections, seconds, expectBytesEach: KB_1 }),
+      ),
   };
 }
 

@@ -11,5 +11,5 @@ export const scenario: Scenario = {
   service: "grpc",
   startOrigin: startGrpcOrigin,
   check: (port) => checkGrpc(port),
-  cases: [grpcCase("8 connections of 8 calls", STREAM, STREAM_REQUEST, STREAM_BYTES)],
+  cases: [{ ...grpcCase("8 connections of 8 calls", STREAM, STREAM_REQUEST, STREAM_BYTES), slow: true }],
 };

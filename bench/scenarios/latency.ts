@@ -1,6 +1,5 @@
 import { expectBody } from "../harness/check.ts";
-import { atRate } from "../harness/latency.ts";
-import { runWrk } from "../load/wrk.ts";
+import { AT_RATES, warmUp } from "../harness/latency.ts";
 import { KB_1, startHttpOrigin } from "../origins/http-origin.ts";
 import type { Scenario } from "../scenario.ts";
 
@@ -12,12 +11,8 @@ export const scenario: Scenario = {
   service: "http",
   startOrigin: startHttpOrigin,
   check: (port) => expectBody(port, "/1k", KB_1),
-  warmUp: ({ port }, seconds) => runWrk({ port, path: "/1k", connections: 16, seconds }),
-  cases: [
-    atRate(1000, "/1k", KB_1),
-    atRate(500, "/1k", KB_1, { slow: true }),
-    atRate(2000, "/1k", KB_1, { slow: true }),
-  ],
+  warmUp,
+  cases: AT_RATES,
   aims: [
     {
       what: "1,000 requests/s: CPU",

@@ -34,7 +34,14 @@ function at(name: string, scripted: boolean): Case {
     name,
     measure: ({ port, ...target }, seconds) =>
       throughputOf({ port, ...target }, () =>
-        runWrk({ port, path: LAST, connections: 64, seconds, ...(scripted && { script }) }),
+        runWrk({
+          port,
+          path: LAST,
+          connections: 64,
+          seconds,
+          expectBytesEach: KB_1,
+          ...(scripted && { script }),
+        }),
       ),
   };
 }

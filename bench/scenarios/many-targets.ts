@@ -60,7 +60,9 @@ export const scenario: Scenario = {
     {
       name: "64 connections",
       measure: (target, seconds) =>
-        throughputOf(target, () => runWrk({ port: target.port, path: "/1k", connections: 64, seconds })),
+        throughputOf(target, () =>
+          runWrk({ port: target.port, path: "/1k", connections: 64, seconds, expectBytesEach: KB_1 }),
+        ),
     },
   ],
 };

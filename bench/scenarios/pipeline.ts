@@ -8,7 +8,7 @@ export const scenario: Scenario = {
   name: "pipeline",
   title: "GET 1 KB through a pipeline",
   about:
-    "As GET 1 KB, with a request id on request and answer, a header of the operator's on both, seven security headers on the answer, and an access log that is written to a file. Sluice counts its metrics besides, as always; the others what they count by default.",
+    "As GET 1 KB, with a request id on request and answer, a header of the operator's on both, seven security headers on the answer, and an access log in the format of each that is written to a file: by Sluice and nginx in batches, by HAProxy and Caddy line by line. Sluice counts its metrics besides, as always; the others what they count by default.",
   service: "pipeline",
   startOrigin: startHttpOrigin,
   check: (port, contender) => expectEdge(port, "/1k", KB_1, contender),
@@ -16,7 +16,9 @@ export const scenario: Scenario = {
     {
       name: "64 connections",
       measure: (target, seconds) =>
-        throughputOf(target, () => runWrk({ port: target.port, path: "/1k", connections: 64, seconds })),
+        throughputOf(target, () =>
+          runWrk({ port: target.port, path: "/1k", connections: 64, seconds, expectBytesEach: KB_1 }),
+        ),
     },
   ],
 };

@@ -29,7 +29,14 @@ export const scenario: Scenario = {
       name: "64 connections",
       measure: (target, seconds) =>
         throughputOf(target, () =>
-          runWrk({ port: target.port, path: "/orders", connections: 64, seconds, script }),
+          runWrk({
+            port: target.port,
+            path: "/orders",
+            connections: 64,
+            seconds,
+            script,
+            expectBytesEach: JSON_ANSWER.byteLength,
+          }),
         ),
     },
   ],

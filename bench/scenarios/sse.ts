@@ -19,6 +19,8 @@ export const scenario: Scenario = {
   service: "sse",
   startOrigin: startSseOrigin,
   check: (port) => expectEvents(port, "/events?count=3&every=1", 3),
+  warmUp: ({ port }, seconds) =>
+    runOpenLoopSse({ port, path: PATH, rate: RATE, seconds, warmUpSeconds: 0, events: EVENTS }),
   cases: [
     {
       name: CASE,
@@ -43,6 +45,7 @@ export const scenario: Scenario = {
             firstEventP99: done.firstEvent.p99,
             eventP50: done.eventDelay.p50,
             eventP99: done.eventDelay.p99,
+            late: done.lateness.p99,
             ...(target.processes !== undefined && { cpuPerEvent: (cpuSeconds * 1e6) / events }),
           },
         };

@@ -16,8 +16,4 @@ export class FixedHeaders {
     this.flat = list.flat;
     this.names = new Set(Array.from(list, ([name]) => name));
   }
-
-  get size(): number {
-    return this.names.size;
-  }
 }

@@ -172,13 +172,14 @@ export const TOKEN = /^[!#$%&'*+\-.^_`|~0-9A-Za-z]+$/;
 /** Names that were checked, and what they are in lower case. Code has few; it may make up any number of them. */
 const KNOWN_NAMES = new Map<string, string>();
 const MOST_KNOWN = 1_024;
+const LONGEST_KNOWN = 64;
 
 function checkedName(name: string): string {
   const known = KNOWN_NAMES.get(name);
   if (known !== undefined) return known;
   if (!TOKEN.test(name)) throw new TypeError(`illegal header name ${JSON.stringify(name)}`);
   const lower = name.toLowerCase();
-  if (KNOWN_NAMES.size < MOST_KNOWN) KNOWN_NAMES.set(name, lower);
+  if (KNOWN_NAMES.size < MOST_KNOWN && name.length <= LONGEST_KNOWN) KNOWN_NAMES.set(name, lower);
   return lower;
 }
 

@@ -28,7 +28,7 @@ install_tools() {
   "${root[@]}" bash -s -- "${packages[@]}" <<'AS_ROOT'
 set -euo pipefail
 export DEBIAN_FRONTEND=noninteractive
-# Debian starts haproxy and nginx when it installs them; the tests start their own on free ports.
+# Debian starts haproxy, nginx and caddy when it installs them; tests and benches start their own on free ports.
 policy=/usr/sbin/policy-rc.d
 if [ ! -e "$policy" ]; then
   trap 'rm -f "$policy"' EXIT
@@ -37,7 +37,7 @@ if [ ! -e "$policy" ]; then
 fi
 apt-get update -qq
 apt-get install -y -qq --no-install-recommends "$@" >/dev/null
-for service in haproxy nginx; do
+for service in haproxy nginx caddy; do
   case " $* " in *" $service"*) command -v systemctl >/dev/null && systemctl disable --quiet "$service" 2>/dev/null || true ;; esac
 done
 AS_ROOT

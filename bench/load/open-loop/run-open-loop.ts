@@ -112,7 +112,10 @@ async function generate(
     ...more,
   ];
   // Apart, so that it may ask for a core (own-core.ts).
-  const { stdout, stderr, command } = await runProgram(argv, true);
+  const { stdout, stderr, command } = await runProgram(argv, {
+    seconds: seconds + (warmUpSeconds ?? 1),
+    apart: true,
+  });
   if (stdout === "") throw new Error(`${command}: ${stderr}`);
   const report = JSON.parse(stdout) as OpenLoopReport;
   if (report.errors > 0)
