@@ -29,8 +29,8 @@ export const USAGE = `bench/run [--quick] [--scenario=NAME,…] [--peer=NAME,…
   --scenario         only these; without it all but those that run on demand
   --peer             only these besides direct and sluice
   --rounds           of each case, at least 1; default 5 (fewer cannot be compared)
-  --seconds          of one contender in one round; default 3, with --quick 1
-  --warm-up          seconds for each contender before the first round; default 6, with --quick 2
+  --seconds          of one contender in one round; default 2, with --quick 1
+  --warm-up          seconds for each contender before the first round; default 4, with --quick 2
   --out              where the report goes; default bench/results
   --sluice           the binary to measure; default dist/sluice
   --list             what there is
@@ -63,8 +63,8 @@ export function parseOptions(args: readonly string[]): Arguments {
   });
   return {
     rounds: whole("--rounds", values.rounds, "rounds"),
-    seconds: whole("--seconds", values.seconds ?? (values.quick ? "1" : "3"), "seconds"),
-    warmUp: whole("--warm-up", values["warm-up"] ?? (values.quick ? "2" : "6"), "seconds"),
+    seconds: whole("--seconds", values.seconds ?? (values.quick ? "1" : "2"), "seconds"),
+    warmUp: whole("--warm-up", values["warm-up"] ?? (values.quick ? "2" : "4"), "seconds"),
     scenarios: values.scenario?.split(","),
     peers: values.peer?.split(","),
     quick: values.quick,

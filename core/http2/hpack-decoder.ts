@@ -12,6 +12,7 @@ export interface FieldLimits {
 const STATIC_COUNT = STATIC_TABLE.length;
 const STATIC_NAMES = STATIC_TABLE.map(([name]) => name);
 const STATIC_VALUES = STATIC_TABLE.map(([, value]) => value);
+const reader = new HpackReader();
 
 /** Decodes the header blocks of one direction of one connection (RFC 7541). */
 export class HpackDecoder {
@@ -24,7 +25,6 @@ export class HpackDecoder {
   #first = 0;
   #size = 0;
   #maxSize = DEFAULT_TABLE_SIZE;
-  readonly #reader = new HpackReader();
   #flaw: string | undefined;
 
   constructor(limits: FieldLimits) {
@@ -42,10 +42,7 @@ export class HpackDecoder {
    * @throws ConnectionError COMPRESSION_ERROR where the block makes no sense
    */
   decode(bytes: Buffer, from = 0, to = bytes.byteLength): string[] {
-    const reader = this.#reader;
-    reader.bytes = bytes;
-    reader.at = from;
-    reader.end = to;
+    reader.begin(bytes, from, to);
     const flat: string[] = [];
     let flaw: string | undefined;
     let begun = false;
@@ -89,6 +86,7 @@ export class HpackDecoder {
       if (left < 0 || flat.length >= count) flaw ??= TOO_LARGE;
       else flat.push(name, value);
     }
+    reader.done();
     this.#flaw = flaw;
     return flat;
   }

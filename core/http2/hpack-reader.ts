@@ -2,13 +2,28 @@ import { latin1 } from "../http1/bytes.ts";
 import { COMPRESSION_ERROR, ConnectionError } from "./frames.ts";
 import { huffmanBound, huffmanDecode } from "./huffman.ts";
 
-/** The primitives of one header block (RFC 7541 §5), read one after the other. */
+/**
+ * The primitives of a header block (RFC 7541 §5), read one after the other. One serves all connections: what it grows to
+ * over the largest block would otherwise stay with each.
+ */
 export class HpackReader {
-  bytes: Buffer = Buffer.alloc(0);
+  bytes: Buffer = NOTHING;
   at = 0;
   /** Where the block ends in `bytes`. */
   end = 0;
-  #scratch = new Uint8Array(256);
+  #scratch = new Uint8Array(4_096);
+
+  /** Begins with the block in `bytes`. */
+  begin(bytes: Buffer, from: number, to: number): void {
+    this.bytes = bytes;
+    this.at = from;
+    this.end = to;
+  }
+
+  /** Lets go of the block. */
+  done(): void {
+    this.bytes = NOTHING;
+  }
 
   /** RFC 7541 §5.1. `mask` is the prefix, and its largest value. @throws ConnectionError COMPRESSION_ERROR */
   integer(mask: number): number {
@@ -42,6 +57,8 @@ export class HpackReader {
     return latin1(this.#scratch, 0, decoded);
   }
 }
+
+const NOTHING = Buffer.alloc(0);
 
 /** A block with `what` in it that cannot be understood. */
 export function nonsense(what: string): ConnectionError {

@@ -16,5 +16,11 @@ export function atTurnEnd(who: TurnEnd): void {
 function runAll(): void {
   const now = due;
   due = [];
-  for (const who of now) who.turnEnds();
+  let at = 0;
+  try {
+    while (at < now.length) now[at++]!.turnEnds();
+  } finally {
+    // Where one throws, the others have their turn all the same.
+    for (; at < now.length; at++) atTurnEnd(now[at]!);
+  }
 }

@@ -23,6 +23,9 @@ export class H2Answer implements RoomSeeker {
   #bytes = 0;
   /** Coarse time since which the client takes nothing of what is there; 0 while it does. */
   #stalledSince = 0;
+  /** It is this stream's window that is shut; otherwise it waits for its turn, and had been sent `#usedBefore`. */
+  #isShut = false;
+  #usedBefore = 0;
   #sent: Sent | undefined;
   #resolve: ((sent: Sent) => void) | undefined;
   // Made when they are needed: most bodies need none, or the one.
@@ -72,12 +75,30 @@ export class H2Answer implements RoomSeeker {
     this.#settle(false, why);
     this.#chunk = undefined;
     this.#host.sendRoom.forget(this);
-    this.#body?.cancel(why);
+    try {
+      this.#body?.cancel(why);
+    } catch (error) {
+      // A plugin's own. The connection is full of others' streams.
+      this.#host.shared.log.error({ err: error }, "an answer's body could not be cancelled");
+    }
   }
 
   /** Gives up on a client that has not taken a piece for `timeout` milliseconds. `now` is above 0. */
   sweep(now: number, timeout: number): void {
-    if (this.#stalledSince !== 0 && now - this.#stalledSince >= timeout) this.fail(clientStalled());
+    if (this.#stalledSince === 0) return;
+    const { used } = this.#host.sendRoom;
+    if (!this.#isShut && used !== this.#usedBefore) {
+      // The client reads; it has that many answers that each takes its time.
+      this.#usedBefore = used;
+      this.#stalledSince = now;
+    } else if (now - this.#stalledSince >= timeout) this.fail(clientStalled());
+  }
+
+  /** The stream's window may have opened. */
+  windowOpened(): void {
+    if (!this.#isShut) return;
+    this.#isShut = false;
+    this.#pump();
   }
 
   roomAgain(): void {
@@ -148,7 +169,8 @@ export class H2Answer implements RoomSeeker {
       const count = Math.min(byteLength - this.#at, MAX_FRAME, stream.sendWindow, sendRoom.room);
       if (count <= 0) {
         this.#stalledSince ||= shared.now;
-        sendRoom.await(this);
+        this.#isShut = stream.sendWindow <= 0;
+        if (!this.#isShut) sendRoom.await(this);
         return false;
       }
       this.#stalledSince = 0;

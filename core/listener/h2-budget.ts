@@ -2,9 +2,14 @@ import { ConnectionError, ENHANCE_YOUR_CALM } from "../http2/index.ts";
 
 /** Frames in a burst that cost us work and bring a request no further; refilled by a tenth of it a second. */
 const IDLE_FRAMES = 1_000;
-/** Idle frames that one write of ours pays for: a reader acknowledges with WINDOW_UPDATE, and pings to measure. */
+/** Idle frames that one write of ours pays for: a client acknowledges SETTINGS, and pings to measure. */
 const EARNED_A_WRITE = 4;
-const EARNED_BYTES = 2_048;
+/**
+ * So many bytes that we sent are answered with one WINDOW_UPDATE at most. Go's client sends two for every 8 KB, and all at
+ * once for what lay in buffers and windows, so that what was earned is kept for them: up to what 8 MB bring.
+ */
+const BYTES_A_FRAME = 128;
+const MOST_EARNED = 65_536;
 
 /**
  * What a client may make us do for nothing. RST_STREAM (CVE-2023-44487), PING, SETTINGS, PRIORITY, WINDOW_UPDATE and
@@ -17,6 +22,8 @@ export class FrameBudget {
   #resetsAt = 0;
   #idleFrames = IDLE_FRAMES;
   #idleFramesAt = 0;
+  /** Frames that the client may send for what it was sent. */
+  #earned = 0;
 
   /** @param resets in a burst; refilled by a twentieth of it a second */
   constructor(resets: number) {
@@ -34,6 +41,10 @@ export class FrameBudget {
 
   /** @throws ConnectionError */
   chargeIdleFrame(now: number): void {
+    if (this.#earned >= 1) {
+      this.#earned--;
+      return;
+    }
     const refilled = this.#idleFrames + ((now - this.#idleFramesAt) * IDLE_FRAMES) / 10_000;
     this.#idleFrames = Math.min(IDLE_FRAMES, refilled) - 1;
     this.#idleFramesAt = now;
@@ -42,8 +53,8 @@ export class FrameBudget {
 
   /** `bytes` left for the client, in one write. */
   earn(bytes: number): void {
-    const frames = this.#idleFrames + EARNED_A_WRITE + bytes / EARNED_BYTES;
-    this.#idleFrames = frames > IDLE_FRAMES ? IDLE_FRAMES : frames;
+    this.#idleFrames = Math.min(this.#idleFrames + EARNED_A_WRITE, IDLE_FRAMES);
+    this.#earned = Math.min(this.#earned + bytes / BYTES_A_FRAME, MOST_EARNED);
   }
 }
 

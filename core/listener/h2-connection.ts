@@ -34,8 +34,8 @@ import { ReceiveWindow } from "./h2-receive-window.ts";
 import type { H2Shared } from "./h2-shared.ts";
 import { gone, type H2Stream, RECEIVE_WINDOW, type StreamHost } from "./h2-stream.ts";
 
-/** Milliseconds that a closing connection may take to send its last frames and to hear the peer's FIN. */
-const LINGER = 2_000;
+/** Milliseconds in which a client that broke the protocol has to take some of what it was sent. */
+const LITTLE_PATIENCE = 2_000;
 /** Unsent bytes from which on nothing more is read: a client that only sends must not fill our memory. */
 const FULL = 1_048_576;
 /**
@@ -43,8 +43,6 @@ const FULL = 1_048_576;
  * as many uploads whose readers are behind to hold up the others.
  */
 const CONNECTION_WINDOW = 8 * RECEIVE_WINDOW;
-/** Streams that are remembered as reset by us, for what is still under way on them. */
-const REMEMBERED = 1_024;
 
 /** What the connections of a server have in common while its limits stay. */
 export interface ConnectionSettings {
@@ -69,8 +67,8 @@ export class H2Connection implements WireOwner, FrameEvents, StreamHost, ByteSin
   readonly #intake: H2Intake;
   readonly #departure: H2Departure;
   readonly #streams = new Map<number, H2Stream>();
-  /** Streams that we reset before the client was through with them. */
-  readonly #forsaken = new Set<number>();
+  /** As the client was told, whatever became of the limit since. */
+  readonly #mostStreams: number;
   readonly #leftovers: H2Leftovers;
   #prefaceAt = 0;
   #paused = false;
@@ -84,8 +82,8 @@ export class H2Connection implements WireOwner, FrameEvents, StreamHost, ByteSin
   #headSince = 0;
   #blocks = 0;
   #idleSince: number;
-  /** When the connection began to close; 0 while it lives. Nothing is read then. */
-  #closingAt = 0;
+  /** The connection began to close. Nothing is read then. */
+  #closing = false;
   #cutBy: SluiceError | undefined;
 
   constructor(
@@ -101,16 +99,14 @@ export class H2Connection implements WireOwner, FrameEvents, StreamHost, ByteSin
     this.#closed = closed;
     this.#openedAt = shared.now;
     this.#idleSince = shared.now;
+    this.#mostStreams = settings.streams;
     this.#budget = new FrameBudget(settings.resets);
     this.#reader = new FrameEventReader(this, settings.read);
     this.writer = new FrameWriter(this);
     this.sendRoom = new SendRoom(this.writer);
     this.#intake = new H2Intake(this);
     this.#departure = new H2Departure(this.writer, wire);
-    this.#leftovers = new H2Leftovers((id) => {
-      this.#forsake(id);
-      this.writer.reset(id, NO_ERROR);
-    });
+    this.#leftovers = new H2Leftovers((id) => this.writer.reset(id, NO_ERROR));
     this.writer.settings(
       [MAX_CONCURRENT_STREAMS, settings.streams],
       [INITIAL_WINDOW_SIZE, RECEIVE_WINDOW],
@@ -122,7 +118,7 @@ export class H2Connection implements WireOwner, FrameEvents, StreamHost, ByteSin
   // The wire.
 
   data(chunk: Uint8Array): void {
-    if (this.#closingAt !== 0) return;
+    if (this.#closing) return;
     try {
       const rest = this.#prefaceAt < PREFACE.byteLength ? this.#afterPreface(chunk) : chunk;
       // The runtime hands out Buffers; the wire's type does not say so.
@@ -146,16 +142,18 @@ export class H2Connection implements WireOwner, FrameEvents, StreamHost, ByteSin
   #wasRead(): void {
     // What was broken off with the connection is over by now.
     this.#intake.handOn(this.#streams);
-    if (this.#closingAt !== 0) return;
+    if (this.#closing) return;
     const reader = this.#reader;
     if (!reader.inBlock) this.#headSince = 0;
     else if (this.#headSince === 0 || reader.blocks !== this.#blocks) this.#headSince = this.shared.now;
     this.#blocks = reader.blocks;
     this.#nameLast(0);
-    if (this.writer.waiting >= FULL && !this.#paused) {
-      this.#paused = true;
-      this.#wire.pause();
-    }
+    if (this.writer.waiting < FULL || this.#paused) return;
+    // Only where the wire is behind will it say when it goes on.
+    this.writer.flush();
+    if (this.writer.waiting < FULL) return;
+    this.#paused = true;
+    this.#wire.pause();
   }
 
   write(bytes: Uint8Array, length: number): number {
@@ -166,7 +164,7 @@ export class H2Connection implements WireOwner, FrameEvents, StreamHost, ByteSin
 
   drained(): void {
     this.writer.drained();
-    this.#departure.drained();
+    this.#departure.drained(this.shared.now);
     if (this.sendRoom.congested) return;
     if (this.#paused) {
       this.#paused = false;
@@ -178,13 +176,17 @@ export class H2Connection implements WireOwner, FrameEvents, StreamHost, ByteSin
   ended(): void {
     // A client that cannot send any more cannot open windows either: it left, or it has heard our last word.
     if (this.#departure.finished) this.#wire.close();
-    else this.#wire.destroy();
+    // What is owed to it after the last stream is in the wire's hands, or waits for it alone.
+    else if (!this.#closing) this.#wire.destroy();
   }
 
   closed(): void {
     this.#startClosing();
-    this.#abandon(this.#cutBy ?? gone());
-    this.#closed(this);
+    try {
+      this.#abandon(this.#cutBy ?? gone());
+    } finally {
+      this.#closed(this);
+    }
   }
 
   // The client's frames.
@@ -201,8 +203,8 @@ export class H2Connection implements WireOwner, FrameEvents, StreamHost, ByteSin
       this.#lastStream = id;
       this.#opened++;
       this.#open(id, flat, flaw, end);
-    } else if (this.#isDropped(id)) {
-      if (end) this.#forget(id);
+    } else if (this.#leftovers.has(id)) {
+      if (end) this.#leftovers.delete(id);
     } else {
       // RFC 9113 §5.1.1: what was passed over cannot be opened any more.
       const wasOpen = id === this.#lastStream || this.#lastStream === 2 * this.#opened - 1;
@@ -219,13 +221,13 @@ export class H2Connection implements WireOwner, FrameEvents, StreamHost, ByteSin
     }
     this.release(cost);
     if (stream !== undefined) this.breachOf(stream, STREAM_CLOSED);
-    else if (!this.#isDropped(id)) this.#resetUnknown(id, STREAM_CLOSED);
-    else if (end) this.#forget(id);
+    else if (!this.#leftovers.has(id)) this.#resetUnknown(id, STREAM_CLOSED);
+    else if (end) this.#leftovers.delete(id);
   }
 
   reset(id: number): void {
     const stream = this.#known(id, "RST_STREAM");
-    this.#forget(id);
+    this.#leftovers.delete(id);
     if (stream !== undefined) {
       this.#streamOver(stream);
       stream.lost(gone());
@@ -251,13 +253,15 @@ export class H2Connection implements WireOwner, FrameEvents, StreamHost, ByteSin
   }
 
   settings(settings: readonly (readonly [id: number, value: number])[]): void {
+    let window = this.#streamWindow;
     for (const [id, value] of settings) {
       if (id === HEADER_TABLE_SIZE) this.writer.tableSize = value;
-      else if (id === INITIAL_WINDOW_SIZE) this.#setWindows(value);
+      // A frame may say it thousands of times; the last is what counts.
+      else if (id === INITIAL_WINDOW_SIZE) window = value;
       else if (id === ENABLE_PUSH && value > 1) throw breach("ENABLE_PUSH is no flag", "settings");
     }
     this.writer.settingsAck();
-    this.sendRoom.wakeAll();
+    if (window !== this.#streamWindow) this.#setWindows(window);
   }
 
   ping(payload: Buffer, ack: boolean): void {
@@ -287,6 +291,8 @@ export class H2Connection implements WireOwner, FrameEvents, StreamHost, ByteSin
           "window",
         );
     }
+    // Each by itself: what one sends may end it.
+    for (const stream of this.#streams.values()) stream.windowOpened();
   }
 
   /** RFC 9113 §5.1. Stream 0 is none; we open no streams of our own. */
@@ -305,7 +311,7 @@ export class H2Connection implements WireOwner, FrameEvents, StreamHost, ByteSin
 
   #open(id: number, flat: string[], flaw: string | undefined, end: boolean): void {
     // RFC 9113 §8.7: the client may send either again, elsewhere. Not without end: it was told (§5.1.2, §6.8).
-    if (id > this.#departure.last || this.#streams.size >= this.shared.limits().streams) {
+    if (id > this.#departure.last || this.#streams.size >= this.#mostStreams) {
       this.#refuseStream(id, REFUSED_STREAM, end);
       return;
     }
@@ -319,7 +325,7 @@ export class H2Connection implements WireOwner, FrameEvents, StreamHost, ByteSin
 
   /** RST_STREAM for a request that was never handed on. */
   #refuseStream(id: number, code: number, end: boolean): void {
-    if (!end) this.#forsake(id);
+    if (!end) this.#leftovers.forsake(id);
     this.#resetUnknown(id, code);
   }
 
@@ -332,12 +338,12 @@ export class H2Connection implements WireOwner, FrameEvents, StreamHost, ByteSin
   // For its streams.
 
   release(bytes: number): void {
-    if (this.#closingAt === 0) this.#window.release(bytes);
+    if (!this.#closing) this.#window.release(bytes);
   }
 
   resetStream(stream: H2Stream, code: number): void {
     if (this.#streams.get(stream.id) !== stream) return;
-    if (!stream.requestDone) this.#forsake(stream.id);
+    if (!stream.requestDone) this.#leftovers.forsake(stream.id);
     this.writer.reset(stream.id, code);
     this.#streamOver(stream);
   }
@@ -376,31 +382,13 @@ export class H2Connection implements WireOwner, FrameEvents, StreamHost, ByteSin
     return true;
   }
 
-  /** Whether what comes on a stream that is over is dropped without a word. */
-  #isDropped(id: number): boolean {
-    return this.#forsaken.has(id) || this.#leftovers.has(id);
-  }
-
-  #forget(id: number): void {
-    this.#forsaken.delete(id);
-    this.#leftovers.delete(id);
-  }
-
-  #forsake(id: number): void {
-    const forsaken = this.#forsaken;
-    forsaken.add(id);
-    if (forsaken.size <= REMEMBERED) return;
-    const [oldest] = forsaken;
-    forsaken.delete(oldest!);
-  }
-
   // How it ends.
 
   /** Enforces the deadlines; `now` as in {@link H2Shared}. */
   sweep(now: number): void {
     const limits = this.shared.limits();
-    if (this.#closingAt !== 0) {
-      if (now - this.#closingAt >= LINGER) this.#wire.destroy();
+    if (this.#closing) {
+      this.#departure.sweep(now);
       return;
     }
     const headSince = this.#reader.greeted ? this.#headSince : this.#openedAt;
@@ -418,7 +406,7 @@ export class H2Connection implements WireOwner, FrameEvents, StreamHost, ByteSin
 
   /** Ends it in order: see {@link H2Departure}. */
   drain(): void {
-    if (!this.#departure.begun && this.#closingAt === 0) this.#departure.begin(this.shared.now);
+    if (!this.#departure.begun && !this.#closing) this.#departure.begin(this.shared.now);
   }
 
   #nameLast(now: number): void {
@@ -429,9 +417,9 @@ export class H2Connection implements WireOwner, FrameEvents, StreamHost, ByteSin
 
   /** Closes when the last stream is done. */
   #finish(): void {
-    if (this.#departure.last === Infinity || this.#closingAt !== 0 || this.#streams.size > 0) return;
+    if (this.#departure.last === Infinity || this.#closing || this.#streams.size > 0) return;
     this.#startClosing();
-    this.#departure.end();
+    this.#departure.end(this.shared.now, this.shared.limits().idleTimeout);
   }
 
   destroy(): void {
@@ -453,16 +441,16 @@ export class H2Connection implements WireOwner, FrameEvents, StreamHost, ByteSin
 
   /** Says why and closes, streams and all. */
   #close(code: number, message: string): void {
-    if (this.#closingAt !== 0) return;
+    if (this.#closing) return;
     this.#startClosing();
     this.#departure.breakOff(this.#lastStream, code, message);
     this.#abandon(code === ENHANCE_YOUR_CALM ? gone() : brokenStream());
-    this.#departure.end();
+    this.#departure.end(this.shared.now, LITTLE_PATIENCE);
   }
 
   #startClosing(): void {
-    if (this.#closingAt !== 0) return;
-    this.#closingAt = this.shared.now;
+    if (this.#closing) return;
+    this.#closing = true;
     this.#reader.stop();
   }
 

@@ -4,6 +4,10 @@ import { type FrameWriter, MAX_31, NO_ERROR } from "../http2/index.ts";
 /** Milliseconds that a client has to acknowledge the first GOAWAY before the second one goes out. */
 const GOAWAY_GRACE = 1_000;
 const GOAWAY_PING = Buffer.from("sluice!!", "latin1");
+/** Milliseconds after our FIN in which the client is to close, too; what it still sends is thrown away. */
+const LINGER = 2_000;
+/** Milliseconds that the platform and a TLS peer may take to close. */
+const CLOSE_TIME = 5_000;
 
 /**
  * How a connection comes to its end (RFC 9113 §6.8): first a GOAWAY that refuses nothing, and only when the client has
@@ -16,9 +20,13 @@ export class H2Departure {
   #since = 0;
   #acknowledged = false;
   #last = Infinity;
-  /** FIN follows what was written; it was sent. */
+  /** FIN follows what was written; it was sent; and both directions were closed. */
   #ending = false;
   #finished = false;
+  #closed = false;
+  /** When the client has had its time, and how long that is for each piece of what it is to take before FIN. */
+  #by = 0;
+  #patience = 0;
 
   constructor(writer: FrameWriter, wire: Wire) {
     this.#writer = writer;
@@ -68,17 +76,32 @@ export class H2Departure {
     this.#writer.goaway(Math.min(lastStream, this.#last), code, message);
   }
 
-  /** FIN, once everything was sent. */
-  end(): void {
+  /** FIN, once everything was sent. @param patience milliseconds in which the client has to take some of it */
+  end(now: number, patience: number): void {
     this.#ending = true;
+    this.#patience = patience;
     this.#writer.flush();
-    this.drained();
+    this.drained(now);
   }
 
-  /** The wire may have taken the last of it. */
-  drained(): void {
-    if (!this.#ending || this.#finished || this.#writer.waiting > 0) return;
+  /** The wire has taken some of it, perhaps the last. */
+  drained(now: number): void {
+    if (!this.#ending || this.#finished) return;
+    this.#by = now + this.#patience;
+    if (this.#writer.waiting > 0) return;
     this.#finished = true;
+    this.#by = now + LINGER;
     this.#wire.end();
+  }
+
+  /** Once it has ended. A client may be far behind: what was handed to the kernel before FIN still arrives. */
+  sweep(now: number): void {
+    if (now < this.#by) return;
+    if (!this.#finished || this.#closed) this.#wire.destroy();
+    else {
+      this.#closed = true;
+      this.#by = now + CLOSE_TIME;
+      this.#wire.close();
+    }
   }
 }

@@ -281,3 +281,22 @@ test("who goes on opening streams above the limit is let go with a GOAWAY", asyn
   client.finish();
   await client.ended();
 });
+
+test("a connection keeps to the number of streams that it was told, also where a reload allows fewer", async () => {
+  const requests: Inbound[] = [];
+  using served = await testListener((inbound) => requests.push(inbound), { limits: { streams: 4 } });
+  const client = await served.connect(hello(headers(1, get())).toString("latin1"));
+  await eventually(() => requests.length === 1);
+  served.listener.update({ limits: { ...LIMITS, streams: 2 } });
+  await client.send(Buffer.concat([3, 5, 7].map((id) => headers(id, get()))));
+  await eventually(() => requests.length === 4);
+  await client.send(headers(9, get()));
+  const reset = await awaitFrame(client, ({ type }) => type === RST_STREAM);
+  expect([reset.stream, reset.payload.readUInt32BE()]).toEqual([9, REFUSED_STREAM]);
+  // It holds for the next one.
+  const next = await served.connect(hello(...[1, 3, 5].map((id) => headers(id, get()))).toString("latin1"));
+  const refused = await awaitFrame(next, ({ type }) => type === RST_STREAM);
+  expect(refused.stream).toBe(5);
+  client.reset();
+  next.reset();
+});

@@ -22,11 +22,16 @@ export class ReceiveWindow {
     this.#left -= bytes;
     if (this.#left < 0)
       throw new ConnectionError(FLOW_CONTROL_ERROR, "more than the connection's window", "window");
+    this.#grant();
   }
 
   /** So much of it is held no longer. */
   release(bytes: number): void {
     this.#released += bytes;
+    this.#grant();
+  }
+
+  #grant(): void {
     // Every so often is enough, and sooner where what is held leaves the client little to go on with.
     const enough = Math.min(this.#size / 2, this.#left);
     if (this.#released === 0 || this.#released < enough) return;

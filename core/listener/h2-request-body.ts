@@ -5,7 +5,7 @@ import { FrameBody } from "../http2/index.ts";
 export interface RequestBodyOwner extends BodyProducer {
   /** Somebody is about to read. */
   wanted(): void;
-  /** Somebody has read: less may be held now. */
+  /** Somebody has read, or will not any more: less may be held now. */
   wasRead(): void;
 }
 
@@ -30,5 +30,11 @@ export class RequestBody extends FrameBody {
     const next = super.poll();
     this.#owner.wasRead();
     return next;
+  }
+
+  override cancel(reason?: unknown): void {
+    super.cancel(reason);
+    // Also where it had ended, and nobody is told.
+    this.#owner.wasRead();
   }
 }

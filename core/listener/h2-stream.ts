@@ -5,6 +5,7 @@ import {
   FLOW_CONTROL_ERROR,
   type FrameWriter,
   INTERNAL_ERROR,
+  isConnectionSpecific,
   PADDED_VALUE,
   PROTOCOL_ERROR,
   type SendRoom,
@@ -147,7 +148,7 @@ export class H2Stream implements Inbound, RequestBodyOwner {
   trailers(flat: readonly string[], flaw: string | undefined, end: boolean): void {
     const ours = flaw === undefined || flaw === PADDED_VALUE || flaw === TOO_LARGE;
     // RFC 9113 §8.1: they end the message, hold no pseudo-fields, and come when all of the body is here.
-    if (!ours || !end || this.#owed > 0 || flat.some((name, i) => i % 2 === 0 && name.startsWith(":"))) {
+    if (!ours || !end || this.#owed > 0 || flat.some((name, i) => i % 2 === 0 && isNoTrailer(name))) {
       this.#host.breachOf(this, PROTOCOL_ERROR);
       return;
     }
@@ -181,7 +182,6 @@ export class H2Stream implements Inbound, RequestBodyOwner {
   /** Nobody reads on: the window is not opened again, and the stream is reset once the answer has left. */
   cancelled(): void {
     this.pause();
-    this.#release();
   }
 
   wasRead(): void {
@@ -211,7 +211,9 @@ export class H2Stream implements Inbound, RequestBodyOwner {
   wanted(): void {
     if (!this.#expectContinue) return;
     this.#expectContinue = false;
-    if (this.#received === 0) this.#inform([":status", "100"]);
+    if (this.#received > 0 || this.#over !== undefined || this.#answer !== undefined) return;
+    // However far the wire is behind: who waits for it may wait for good.
+    this.#host.writer.headers(this.id, [":status", "100"], false);
   }
 
   #failBody(
@@ -238,14 +240,10 @@ export class H2Stream implements Inbound, RequestBodyOwner {
   }
 
   inform(status: number, headers: HeaderList): void {
-    this.#inform(informFields(status, headers));
-  }
-
-  #inform(fields: readonly string[]): void {
-    const host = this.#host;
+    const { sendRoom, writer } = this.#host;
     // One that would have to wait helps nobody.
-    if (this.#over !== undefined || this.#answer !== undefined || host.sendRoom.congested) return;
-    host.writer.headers(this.id, fields, false);
+    if (this.#over !== undefined || this.#answer !== undefined || sendRoom.congested) return;
+    writer.headers(this.id, informFields(status, headers), false);
   }
 
   /** Resets the stream: what was to answer it failed. */
@@ -269,7 +267,7 @@ export class H2Stream implements Inbound, RequestBodyOwner {
 
   /** The client takes more of it. */
   windowOpened(): void {
-    if (this.#answer !== undefined) this.#host.sendRoom.wake(this.#answer);
+    this.#answer?.windowOpened();
   }
 
   // How it ends.
@@ -316,4 +314,9 @@ export class H2Stream implements Inbound, RequestBodyOwner {
 /** The client has left. */
 export function gone(): SluiceError {
   return new SluiceError("client_closed", ERROR_CODES.client_closed.meaning, { reason: "client.gone" });
+}
+
+/** RFC 9113 §8.1, §8.2.2: what makes a trailer section malformed, wherever else it would be dropped. */
+function isNoTrailer(name: string): boolean {
+  return name.startsWith(":") || isConnectionSpecific(name);
 }

@@ -20,6 +20,7 @@ import type { Inbound } from "./inbound.ts";
 import {
   awaitFrame,
   block,
+  contentOf,
   data,
   type Fields,
   framesOf,
@@ -154,6 +155,14 @@ test.each<readonly [string, Fields, end: boolean]>([
   ["an upper-case name", [["X-Up", "1"]], true],
   ["a line break in a value", [["x-a", "a\nb"]], true],
   ["no end of the stream", [["x-a", "1"]], false],
+  [
+    "a field of HTTP/1.1 connections",
+    [
+      ["x-t", "1"],
+      ["connection", "x-t"],
+    ],
+    true,
+  ],
 ])("trailers with %s reset the stream", async (_name, fields, end) => {
   using served = await keeping();
   const client = await send(served, headers(1, get(), true), data(1, "abc"));
@@ -231,5 +240,26 @@ test("padding is not content", async () => {
   );
   const answer = await awaitFrame(client, ({ type }) => type === DATA);
   expect(answer.payload.toString()).toBe("hello");
+  client.reset();
+});
+
+test("an answer's body that throws when it is cancelled is no other stream's business", async () => {
+  using served = await keeping();
+  const client = await send(served, headers(1, get()), headers(3, get()));
+  await eventually(() => served.requests.length === 2);
+  const broken = {
+    length: undefined,
+    trailers: undefined,
+    read: () => new Promise<null>(() => {}),
+    cancel() {
+      throw new Error("not now");
+    },
+  };
+  void served.requests[0]!.respond(200, new HeaderList(), broken);
+  await client.send(frame(RST_STREAM, 0, 1, Buffer.of(0, 0, 0, CANCEL)));
+  await pong(client);
+  expect(served.gone).toMatchObject([{ code: "client_closed" }]);
+  void served.requests[1]!.respond(200, new HeaderList(), new BytesBody(Buffer.from("whole")));
+  await client.until(() => contentOf(client, 3) === "whole");
   client.reset();
 });

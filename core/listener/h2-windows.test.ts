@@ -235,3 +235,50 @@ test("an answer unlike its length is broken off", async () => {
     client.reset();
   }
 });
+
+/** Sends as much on a stream, in frames of the largest size. */
+async function upload(client: RawClient, id: number, bytes: number, end = false): Promise<void> {
+  for (let sent = MAX_FRAME; sent <= bytes; sent += MAX_FRAME) {
+    await client.send(frame(DATA, end && sent === bytes ? END_STREAM : 0, id, Buffer.alloc(MAX_FRAME)));
+  }
+  await pong(client);
+}
+
+test("what was read is granted at the latest when the client has nothing left", async () => {
+  const requests: Inbound[] = [];
+  using served = await testListener((inbound) => requests.push(inbound), { limits: { body: 1e9 } });
+  const slow = [3, 5, 7, 9, 11];
+  const client = await send(served, ...[1, ...slow].map((id) => headers(id, get(), true)));
+  await eventually(() => requests.length === 6);
+  void collect(requests[0]!.body, 1e9).catch(() => {});
+  let sent = 0;
+  // Less than is worth a word, and then all the rest for those whose readers are behind.
+  for (; sent < 56 * MAX_FRAME; sent += 8 * MAX_FRAME) await upload(client, 1, 8 * MAX_FRAME);
+  for (const id of slow) {
+    const left = grantedOn(client, 0, DEFAULT_WINDOW) - sent;
+    const bytes = Math.min(RECEIVE_WINDOW, left - (left % MAX_FRAME));
+    await upload(client, id, bytes);
+    sent += bytes;
+  }
+  expect(grantedOn(client, 0, DEFAULT_WINDOW) - sent).toBeGreaterThan(0);
+  client.reset();
+});
+
+test("a body that is given up after its end holds nothing of the connection's window", async () => {
+  const requests: Inbound[] = [];
+  using served = await testListener((inbound) => requests.push(inbound), { limits: { body: 1e9 } });
+  const client = await send(served);
+  await pong(client);
+  const whole = grantedOn(client, 0, DEFAULT_WINDOW);
+  const ids = [1, 3, 5, 7, 9, 11];
+  for (const id of ids) {
+    await client.send(headers(id, get(), true));
+    await upload(client, id, RECEIVE_WINDOW, true);
+  }
+  expect(grantedOn(client, 0, DEFAULT_WINDOW)).toBe(whole);
+  for (const { body } of requests) body!.cancel();
+  await pong(client);
+  const sent = ids.length * RECEIVE_WINDOW;
+  expect(grantedOn(client, 0, DEFAULT_WINDOW) - sent).toBeGreaterThanOrEqual(whole / 2);
+  client.reset();
+});

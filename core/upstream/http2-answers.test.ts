@@ -5,8 +5,9 @@ import type { AddressInfo } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { BytesBody, HeaderList } from "sluice/plugin";
+import { createFakeClock } from "sluice/testing";
 import { startEchoServer } from "../e2e/grpc-echo.ts";
-import { DATA, END_STREAM, h2Peer, HEADERS, OK_HEAD } from "./test-h2-peer.ts";
+import { DATA, END_STREAM, h2Peer, HEADERS, OK_HEAD, RST_STREAM } from "./test-h2-peer.ts";
 import { answering, failure, http2, ManualBody, outbound, textOf, until } from "./test-kit.ts";
 import type { Transport } from "./transport.ts";
 
@@ -280,4 +281,20 @@ test("a refused connection is a connect failure", async () => {
   await new Promise((resolve) => server.close(resolve));
   const error = await failure(transportTo(port).request(outbound()));
   expect([error.code, error.reason]).toEqual(["upstream_failed", "connect"]);
+});
+
+test("an answer without a body whose stream never ends does not keep its place for ever", async () => {
+  using upstream = h2Peer({
+    frame: (session, { type, stream }) => {
+      if (type === HEADERS) session.head(stream, OK_HEAD);
+    },
+  });
+  const clock = createFakeClock();
+  const transport = http2({ port: upstream.port, clock });
+  const answer = await transport.request(outbound({ method: "HEAD", timeouts: { idle: 1_000 } }));
+  expect([answer.body, transport.connections.idle]).toEqual([null, 0]);
+  await clock.advance(2_000);
+  await upstream.sessions[0]!.frame(({ type }) => type === RST_STREAM);
+  await until(() => transport.connections.idle === 1);
+  transport.close();
 });

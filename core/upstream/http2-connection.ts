@@ -37,6 +37,8 @@ const CONNECTION_WINDOW = 16_777_216;
 
 /** Answers to PING and SETTINGS that pile up because the peer reads none of them: above it, it is an attack. */
 const MAX_WAITING = 1_048_576;
+/** What may wait besides for each stream that is open: its head. */
+const MAX_HEAD = 131_072;
 
 /** How long the answer to a PING may take on a connection under suspicion, in milliseconds. */
 const PING_WAIT = 5_000;
@@ -208,7 +210,7 @@ export class Http2Connection implements PooledConnection, Dialled, WireOwner, Fr
     try {
       // The runtime hands out Buffers; the wire's type does not say so.
       this.#reader.pushOwned(chunk as Buffer);
-      if (this.#writer.waiting > MAX_WAITING)
+      if (this.#writer.waiting > MAX_WAITING + this.#streams.size * MAX_HEAD)
         throw new ConnectionError(ENHANCE_YOUR_CALM, "a flood of frames");
     } catch (error) {
       this.#breach(error);

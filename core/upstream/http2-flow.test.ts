@@ -1,4 +1,5 @@
 import { expect, test } from "bun:test";
+import { HeaderList } from "sluice/plugin";
 import { OwnedMemory } from "../http1/index.ts";
 import { ACK, MAX_FRAME, PING, WINDOW_UPDATE } from "../http2/index.ts";
 import { STREAM_WINDOW } from "./http2-stream.ts";
@@ -126,5 +127,26 @@ test("frames of one byte each that nobody reads are held as few pieces", async (
   }
   expect(bytes).toBe(40_000);
   expect(pieces).toBeLessThan(40);
+  transport.close();
+});
+
+test("many large heads that the upstream does not read yet are no flood", async () => {
+  using upstream = h2Peer({ maxStreams: 400 });
+  const transport = http2({ port: upstream.port, pool: { maxConnections: 1, maxPending: 400 } });
+  const first = transport.request(outbound());
+  const session = await upstream.session(0);
+  await session.frame(({ type }) => type === HEADERS);
+  session.raw.pause();
+  const count = 200;
+  const later = Array.from({ length: count }, () =>
+    transport.request(outbound({ headers: HeaderList.from([["x-long", "y".repeat(50_000)]]) })),
+  );
+  session.head(1, OK_HEAD, true);
+  expect((await first).status).toBe(200);
+  session.raw.resume();
+  const last = 1 + 2 * count;
+  await session.frame(({ stream, type }) => stream === last && type === HEADERS);
+  for (let id = 3; id <= last; id += 2) session.head(id, OK_HEAD, true);
+  for (const { status } of await Promise.all(later)) expect(status).toBe(200);
   transport.close();
 });

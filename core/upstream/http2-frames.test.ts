@@ -148,6 +148,11 @@ const flaws: [name: string, answer: (session: H2PeerConnection, stream: number) 
   ["an informational head that ends the stream", (s, id) => s.head(id, [[":status", "103"]], true)],
   ["content before the head", (s, id) => s.data(id, "early")],
   ["a content-length that is none", (s, id) => s.head(id, [...OK_HEAD, ["content-length", "-1"]])],
+  [
+    "a second content-length",
+    (s, id) => s.head(id, [...OK_HEAD, ["content-length", "1"], ["content-length", "2"]]),
+  ],
+  ["a control byte in a value", (s, id) => s.head(id, [...OK_HEAD, ["x-a", "1\x1b[2J"]], true)],
   ["no content where some was announced", (s, id) => s.head(id, [...OK_HEAD, ["content-length", "1"]], true)],
   [
     "too many fields",

@@ -28,11 +28,16 @@ export function headOf(call: Call): string[] {
   return flat;
 }
 
-/** The status, where `:status` stands first and is the only pseudo-field, and nothing is of HTTP/1.1 (RFC 9113 §8.2.2). */
+/**
+ * The status, where `:status` stands first and is the only pseudo-field, and nothing is of HTTP/1.1 (RFC 9113 §8.2.2) or
+ * leaves the length open (RFC 9110 §8.6).
+ */
 export function statusOf(flat: readonly string[]): number | undefined {
   if (flat[0] !== ":status" || !/^[1-9]\d\d$/.test(flat[1]!)) return undefined;
+  let lengths = 0;
   for (let i = 2; i < flat.length; i += 2) {
     const name = flat[i]!;
+    if (name === "content-length" && ++lengths > 1) return undefined;
     if (name.charCodeAt(0) === 58 || isConnectionSpecific(name)) return undefined;
   }
   return Number(flat[1]);

@@ -209,8 +209,9 @@ export class Http2Stream implements CallRunner, BodyProducer, RoomSeeker {
         return;
       }
     }
-    if (!end && !bodiless) {
-      this.#queue = new FrameBody(this, announced === undefined ? undefined : this.#owed);
+    if (!end) {
+      if (!bodiless) this.#queue = new FrameBody(this, announced === undefined ? undefined : this.#owed);
+      // Also without a body: until it ends, the stream takes another one's place.
       this.#await(this.#call.request.timeouts.idle);
     }
     this.#call.succeed({ status, headers, body: this.#queue ?? null });
