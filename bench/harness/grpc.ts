@@ -18,7 +18,7 @@ export function grpcCase(name: string, path: string, message: Uint8Array, bytes:
       const body = join(dir, "message");
       try {
         writeFileSync(body, framed(message));
-        return await throughputOf(target, () =>
+        const { sample, command } = await throughputOf(target, () =>
           runH2load({
             port: target.port,
             path,
@@ -30,6 +30,7 @@ export function grpcCase(name: string, path: string, message: Uint8Array, bytes:
             expectBytesEach: bytes,
           }),
         );
+        return { sample, command: command.replaceAll(dir, "$DIR") };
       } finally {
         rmSync(dir, { recursive: true });
       }

@@ -1,6 +1,7 @@
 import { mkdirSync } from "node:fs";
 import { join } from "node:path";
 import { freePort } from "../../core/e2e/free-port.ts";
+import { ROOT } from "../../core/e2e/paths.ts";
 import type { Sample } from "../metric.ts";
 import type { Launch } from "../peer.ts";
 import type { CaseResult, ContenderResult, ScenarioResult } from "../report/results.ts";
@@ -168,7 +169,7 @@ function resultOf(
     runs: Object.fromEntries(Object.entries(runs).filter(([contender]) => !failed.has(contender))),
   });
   const medians = mediansOf(cases.map(sound));
-  return {
+  return shown(plan.dir, {
     name: scenario.name,
     title: scenario.title,
     about: scenario.about,
@@ -184,5 +185,15 @@ function resultOf(
       const reached = value(medians);
       return { ...aim, value: Number.isFinite(reached) ? reached : null };
     }),
+  });
+}
+
+/** Without the paths of this machine: those below the repository's root are relative, the rest is in `$DIR`. */
+function shown<Value>(dir: string, value: Value): Value {
+  const places = (text: string): string => text.replaceAll(dir, "$DIR").replaceAll(`${ROOT}/`, "");
+  const clean = (_key: string, one: unknown): unknown => {
+    if (typeof one === "string") return places(one);
+    return typeof one === "number" && !Number.isFinite(one) ? undefined : one;
   };
+  return JSON.parse(JSON.stringify(value, clean)) as Value;
 }
