@@ -27,7 +27,7 @@ export function reportOf(results: Results): string {
     `![Throughput, CPU a request and added latency, by contender](${CHART})`,
     ...results.scenarios.map((scenario) => scenarioPart(scenario, referenceOf(scenario, results.versions))),
     "## To do it again",
-    `\`${results.command}\` measures all of this. What it started and what load it put on that, exactly as it did, in a directory `$DIR` of its own:`,
+    `\`${results.command}\` measures all of this. What it started and what load it put on that, exactly as it did, in a directory of its own, \`$DIR\`:`,
     ...results.scenarios.map(commands),
   ];
   return `${parts.join("\n\n")}\n`;
