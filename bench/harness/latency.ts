@@ -8,9 +8,9 @@ import { costsOf } from "./costs.ts";
 /** Seconds of load before what is measured; a process that has just been asked otherwise is not warm for this. */
 const WARM_UP = 0.5;
 
-/** Milliseconds by which the generator may be late at its 99th percentile; a run that is worse is done again. */
+/** Milliseconds by which the generator may be late at its 99th percentile; a run that is worse is done once more. */
 const LATE = 0.25;
-const TRIES = 3;
+const TRIES = 2;
 
 /** The first of some runs in which the generator kept its own time, or the last. */
 export async function inTime<R extends { readonly done: { readonly lateness: Quantiles } }>(

@@ -27,6 +27,7 @@ export const scenario: Scenario = {
   cases: [
     {
       name: "64 connections",
+      slow: true,
       measure: (target, seconds) =>
         throughputOf(target, () =>
           runWrk({
