@@ -59,6 +59,8 @@ async function main(): Promise<number> {
     const results: Results = { ...facts, tookSeconds: took(), scenarios: done };
     await writeReport(results, options.out);
   }
+  // They are committed, and what is committed is formatted.
+  await Bun.$`${process.execPath} fmt ${options.out}`.quiet().nothrow();
   console.error(`${took()} s  ${options.out}: report.md, chart.svg, results.json`);
   // Without these there is no comparison.
   const needed = ["direct", "sluice"];
